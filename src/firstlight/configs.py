@@ -1,0 +1,153 @@
+"""Every config: each parameter of a study, its default, its range and its unit.
+
+A config is also the command line and the JSON. Standard library only, so that ``--help`` is instant.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import Field, asdict, dataclass, field, fields
+from typing import Any, ClassVar, Literal, get_args
+
+from firstlight.errors import ConfigError
+
+Preset = Literal["quick", "full"]
+Arm = Literal["plain", "norm_hidden", "norm_input", "dropout", "norm_dropout"]
+ARMS: tuple[Arm, ...] = get_args(Arm)
+
+
+def bounded(default: Any, low: float, high: float = math.inf, unit: str = "") -> Any:
+    """Return a dataclass field whose value must lie in [low, high]; ``unit`` is for people."""
+    return field(default=default, metadata={"low": low, "high": high, "unit": unit})
+
+
+def _check_number(name: str, value: object, spec: Field[Any]) -> None:
+    whole = isinstance(spec.default, int)
+    kinds = (int,) if whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        kind = "a whole number" if whole else "a number"
+        raise ConfigError(f"{name}: expected {kind}, got {value!r}; give {name} as {kind}")
+    low, high = spec.metadata["low"], spec.metadata["high"]
+    if not (low <= value <= high and math.isfinite(value)):
+        bounds = f"at least {low:g}" if math.isinf(high) else f"from {low:g} to {high:g}"
+        unit = f" {spec.metadata['unit']}" if spec.metadata["unit"] else ""
+        raise ConfigError(f"{name}: expected {bounds}{unit}, got {value}; change {name}")
+
+
+def _check_choices(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if not isinstance(value, tuple) or not value:
+        raise ConfigError(f"{name}: expected one or more of {', '.join(choices)}, got {value!r}")
+    for index, item in enumerate(value):
+        if item not in choices:
+            expected = ", ".join(choices)
+            raise ConfigError(f"{name}[{index}]: expected one of {expected}, got {item!r}")
+    if len(set(value)) != len(value):
+        raise ConfigError(f"{name}: expected each value once, got {', '.join(value)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Base of all configs: checks every field against its declared range."""
+
+    study: ClassVar[str]
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]]
+
+    seed: int = bounded(0, 0, 2**32 - 1)
+    """Every random number of the run follows from this one."""
+
+    def __post_init__(self) -> None:
+        for spec in fields(self):
+            value = getattr(self, spec.name)
+            if "low" in spec.metadata:
+                _check_number(spec.name, value, spec)
+            elif "choices" in spec.metadata:
+                _check_choices(spec.name, value, spec.metadata["choices"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the parameters as JSON-ready values (tuples become lists)."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Config":
+        """Return the config with these values; unknown names raise ``ConfigError``."""
+        known = {spec.name: spec for spec in fields(cls)}
+        for name in values:
+            if name not in known:
+                raise ConfigError(f"{cls.study}: unknown parameter {name!r}; known: {', '.join(known)}")
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> "Config":
+        """Return the named preset (``quick`` or ``full``) with some parameters changed."""
+        if name not in cls.presets:
+            raise ConfigError(f"preset: expected {' or '.join(cls.presets)}, got {name!r}")
+        return cls.from_dict({**cls.presets[name], **changes})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceptronConfig(Config):
+    """Perceptron criterion against hinge loss on two-dimensional points.
+
+    Many training sets are drawn from the unit square, labelled by x1 > x2, and both criteria are
+    trained on the same sets until they converge.
+    """
+
+    study: ClassVar[str] = "perceptron"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {}, "full": {"repeats": 20_000}}
+
+    train_points: int = bounded(20, 2, 10_000, "points")
+    """Training points in each set."""
+    test_points: int = bounded(1_000, 1, 1_000_000, "points")
+    """Test points, the same for every training set."""
+    repeats: int = bounded(2_000, 2, 1_000_000, "training sets")
+    """Independent training sets."""
+    learning_rate: float = bounded(1.0, 1e-12, 1e6)
+    """Step size of each update; only margin / learning rate matters."""
+    max_epochs: int = bounded(10_000, 1, 10_000_000, "epochs")
+    """Passes over a training set after which an unconverged classifier is left as it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegularizationConfig(Config):
+    """Batch normalization, dropout and both on LeNet-5 and MNIST.
+
+    Every arm is trained with the same seeds and the same batches; the test set is used once, at the
+    end.
+    """
+
+    study: ClassVar[str] = "regularization"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "quick": {},
+        "full": {"seeds": 5, "train_images": 60_000, "test_images": 10_000, "epochs": 10},
+    }
+
+    arms: tuple[Arm, ...] = field(default=ARMS, metadata={"choices": ARMS})
+    """What is trained: any of plain, norm_hidden, norm_input, dropout, norm_dropout."""
+    seeds: int = bounded(2, 1, 1_000, "seeds")
+    """Independent trainings of each arm."""
+    train_images: int = bounded(10_000, 100, 60_000, "images")
+    """Images used for training and validation together."""
+    test_images: int = bounded(10_000, 100, 10_000, "images")
+    """Images of the test set that are used."""
+    validation_share: float = bounded(1 / 12, 0.01, 0.5)
+    """Share of the training images held out for validation."""
+    epochs: int = bounded(3, 1, 1_000, "epochs")
+    """Passes over the training images."""
+    batch_size: int = bounded(64, 2, 10_000, "images")
+    """Images per update."""
+    learning_rate: float = bounded(2e-3, 1e-9, 10.0)
+    """Largest rate of Adam's one-cycle schedule."""
+    input_dropout: float = bounded(0.2, 0.0, 0.95)
+    """Probability that a pixel is dropped in the dropout arms."""
+    hidden_dropout: float = bounded(0.5, 0.0, 0.95)
+    """Probability that a hidden unit is dropped in the dropout arms."""
+
+
+STUDIES: dict[str, type[Config]] = {c.study: c for c in (PerceptronConfig, RegularizationConfig)}
+"""Every study by its name, in the assignment's order."""
+
+
+def config_of(study: str) -> type[Config]:
+    """Return the config class of a study, or raise ``ConfigError`` naming the known ones."""
+    if study not in STUDIES:
+        raise ConfigError(f"study: expected one of {', '.join(STUDIES)}, got {study!r}")
+    return STUDIES[study]

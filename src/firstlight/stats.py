@@ -1,0 +1,115 @@
+"""Intervals, paired differences and the tests that verdicts rest on."""
+
+import math
+from typing import Any
+
+import numpy as np
+from scipy import stats as scipy_stats
+
+from firstlight.record import Fact
+
+CONFIDENCE = 0.95
+"""Confidence of every interval in every record."""
+
+
+def _vector(name: str, values: Any) -> np.ndarray:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"{name}: expected a vector of at least 1 value, got shape {array.shape}")
+    return array
+
+
+def proportion(successes: int, n: int) -> Fact:
+    """Return a share with its Wilson score interval.
+
+    Args:
+        successes: number of successes, 0 to ``n``.
+        n: number of independent trials, at least 1.
+
+    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
+    JASA 22 (1927).
+
+    Example:
+        >>> round(proportion(8, 10).low, 3)
+        0.49
+    """
+    if n < 1 or not 0 <= successes <= n:
+        raise ValueError(f"proportion: expected 0 <= successes <= n >= 1, got {successes} of {n}")
+    result = scipy_stats.binomtest(int(successes), int(n))
+    interval = result.proportion_ci(CONFIDENCE, method="wilson")
+    return Fact(successes / n, float(interval.low), float(interval.high), int(n))
+
+
+def mean(values: Any) -> Fact:
+    """Return the mean with Student's t interval; no interval for a single value.
+
+    Args:
+        values: shape (n,), independent observations.
+    """
+    x = _vector("values", values)
+    centre = float(x.mean())
+    if x.size < 2:
+        return Fact(centre, n=int(x.size))
+    half = float(scipy_stats.t.ppf((1 + CONFIDENCE) / 2, x.size - 1)) * _standard_error(x)
+    return Fact(centre, centre - half, centre + half, int(x.size))
+
+
+def _standard_error(x: np.ndarray) -> float:
+    return float(x.std(ddof=1)) / math.sqrt(x.size)
+
+
+def paired_difference(first: Any, second: Any) -> Fact:
+    """Return the mean of ``first − second`` with Student's t interval over the pairs.
+
+    Args:
+        first: shape (n,).
+        second: shape (n,), measured on the same n units in the same order.
+    """
+    a, b = _vector("first", first), _vector("second", second)
+    if a.shape != b.shape:
+        raise ValueError(f"pairs: expected equal lengths, got {a.size} and {b.size}")
+    return mean(a - b)
+
+
+def quantile(values: Any, q: float) -> Fact:
+    """Return a quantile with its distribution-free interval from order statistics.
+
+    Args:
+        values: shape (n,).
+        q: the quantile, between 0 and 1 exclusive.
+
+    Source: H. A. David and H. N. Nagaraja, "Order Statistics" (2003), section 7.1.
+    """
+    x = np.sort(_vector("values", values))
+    if not 0 < q < 1:
+        raise ValueError(f"q: expected between 0 and 1, got {q}")
+    tail = (1 - CONFIDENCE) / 2
+    low = int(scipy_stats.binom.ppf(tail, x.size, q)) - 1
+    high = int(scipy_stats.binom.ppf(1 - tail, x.size, q))
+    known = low >= 0 and high < x.size
+    bounds = (float(x[low]), float(x[high])) if known else (None, None)
+    return Fact(float(np.quantile(x, q)), *bounds, int(x.size))
+
+
+def mcnemar(first_only: int, second_only: int) -> float:
+    """Return the exact two-sided p-value of McNemar's test.
+
+    Args:
+        first_only: items that only the first classifier got right.
+        second_only: items that only the second classifier got right.
+
+    Source: Q. McNemar, Psychometrika 12 (1947); exact binomial form.
+    """
+    if first_only < 0 or second_only < 0:
+        raise ValueError(f"mcnemar: expected counts, got {first_only} and {second_only}")
+    discordant = first_only + second_only
+    if discordant == 0:
+        return 1.0
+    return float(scipy_stats.binomtest(first_only, discordant, 0.5).pvalue)
+
+
+def direction(fact: Fact) -> int:
+    """Return 1 or −1 where the interval excludes zero on that side, and 0 for "cannot tell"."""
+    if fact.low is None or fact.high is None:
+        return 0
+    return int(fact.low > 0) - int(fact.high < 0)
