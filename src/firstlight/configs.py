@@ -1,6 +1,7 @@
 """Every config: each parameter of a study, its default, its range and its unit.
 
-A config is also the command line and the JSON. Standard library only, so that ``--help`` is instant.
+A config is also the command line and the JSON. Standard library only, so that ``--help`` is
+instant.
 """
 
 import math
@@ -50,6 +51,7 @@ class Config:
 
     study: ClassVar[str]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]]
+    data_set: ClassVar[str | None] = None  # what the study trains on, if it needs a data set
 
     seed: int = bounded(0, 0, 2**32 - 1)
     """Every random number of the run follows from this one."""
@@ -72,8 +74,13 @@ class Config:
         known = {spec.name: spec for spec in fields(cls)}
         for name in values:
             if name not in known:
-                raise ConfigError(f"{cls.study}: unknown parameter {name!r}; known: {', '.join(known)}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+                raise ConfigError(
+                    f"{cls.study}: unknown parameter {name!r}; known: {', '.join(known)}"
+                )
+        given: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        return cls(**given)
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> "Config":
@@ -115,6 +122,7 @@ class RegularizationConfig(Config):
     """
 
     study: ClassVar[str] = "regularization"
+    data_set: ClassVar[str | None] = "mnist"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "quick": {},
         "full": {"seeds": 5, "train_images": 60_000, "test_images": 10_000, "epochs": 10},

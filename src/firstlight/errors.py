@@ -1,4 +1,7 @@
-"""The exceptions that a caller may catch; each message is one line: what, expected, got, what to do."""
+"""The exceptions that a caller may catch.
+
+Each message is one line: what, expected, got, what to do.
+"""
 
 
 class FirstlightError(Exception):

@@ -161,12 +161,18 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RecordError(f"{path}: expected a record, found no such file; run the study first") from None
+        raise RecordError(
+            f"{path}: expected a record, found no such file; run the study first"
+        ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path}: expected JSON, got something else ({error}); run it again") from None
+        raise RecordError(
+            f"{path}: expected JSON, got something else ({error}); run it again"
+        ) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else type(content).__name__
-        raise RecordError(f"{path}: expected a record of format {FORMAT}, got {found!r}; run it again")
+        raise RecordError(
+            f"{path}: expected a record of format {FORMAT}, got {found!r}; run it again"
+        )
     return content
 
 
@@ -200,4 +206,6 @@ def load(folder: str | Path) -> Record:
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, RecordError):
             raise
-        raise RecordError(f"{folder / RECORD_FILE}: not a whole record ({error!r}); run it again") from None
+        raise RecordError(
+            f"{folder / RECORD_FILE}: not a whole record ({error!r}); run it again"
+        ) from None

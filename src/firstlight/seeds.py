@@ -38,7 +38,7 @@ def generator(seed: int, *names: str | int) -> np.random.Generator:
 def integer(seed: int, *names: str | int) -> int:
     """Return the stream's one non-negative 63-bit integer, for libraries that want a number."""
     high, low = child(seed, *names).generate_state(2, np.uint32).tolist()
-    return ((high << 32) | low) >> 1
+    return int((high << 32) | low) >> 1
 
 
 def torch_generator(seed: int, *names: str | int, device: str = "cpu") -> "torch.Generator":

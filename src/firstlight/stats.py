@@ -87,8 +87,10 @@ def quantile(values: Any, q: float) -> Fact:
     low = int(scipy_stats.binom.ppf(tail, x.size, q)) - 1
     high = int(scipy_stats.binom.ppf(1 - tail, x.size, q))
     known = low >= 0 and high < x.size
-    bounds = (float(x[low]), float(x[high])) if known else (None, None)
-    return Fact(float(np.quantile(x, q)), *bounds, int(x.size))
+    centre = float(np.quantile(x, q))
+    if not known:
+        return Fact(centre, n=int(x.size))
+    return Fact(centre, float(x[low]), float(x[high]), int(x.size))
 
 
 def mcnemar(first_only: int, second_only: int) -> float:

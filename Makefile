@@ -1,0 +1,36 @@
+# Everything runs in .venv, made from the exact set in constraints.txt; each target works alone and is quick the second time.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile --constraint constraints.txt
+# The tests and the lab read data from here where it exists; otherwise from the cache or the public mirrors.
+export FIRSTLIGHT_DATA
+
+.PHONY: lab test lint bench clean
+
+lab: .venv/lab
+	$(BIN)/firstlight lab --preset quick
+
+test: .venv/test
+	$(BIN)/python -m pytest
+
+lint: .venv/test
+	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests
+	$(BIN)/mypy
+
+bench: .venv/lab
+	$(BIN)/firstlight bench perceptron
+	$(BIN)/firstlight bench regularization
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# A mark is made only after the installation went well, so that a broken one is repeated.
+.venv/lab: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) --editable .
+	touch $@
+
+.venv/test: .venv/lab
+	$(PIP) --editable '.[test]'
+	touch $@

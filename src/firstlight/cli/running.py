@@ -1,0 +1,64 @@
+"""One study in one folder: claim it, run what is missing, save the record."""
+
+import shutil
+from pathlib import Path
+
+from firstlight import __version__, studies
+from firstlight.cli.terminal import progress, say
+from firstlight.configs import Config
+from firstlight.context import Context
+from firstlight.data import Dataset
+from firstlight.data import load as load_data
+from firstlight.record import RECORD_FILE, Record, load, save
+from firstlight.store import claim
+
+
+def pick_device(wanted: str) -> str:
+    """Return ``cuda`` where it is wanted and there, else ``cpu``; torch is asked only if need be."""
+    if wanted == "cpu" or (wanted == "auto" and shutil.which("nvidia-smi") is None):
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if wanted == "cuda":
+        from firstlight.errors import ConfigError
+
+        raise ConfigError("device: expected a CUDA device, got none; use --device cpu")
+    return "cpu"
+
+
+def find_data(config: Config, folder: Path | None) -> Dataset | None:
+    """Return the study's data set, fetched if need be, and say where stand-in data are used."""
+    if config.data_set is None:
+        return None
+    with progress(config.study) as report:
+        dataset = load_data(config.data_set, folder=folder, progress=report)
+    if dataset.notice is not None:
+        say(f"{config.study}: {dataset.notice}")
+    return dataset
+
+
+def run_study(
+    config: Config, out: Path, *, data: Path | None, device: str, dataset: Dataset | None
+) -> Record:
+    """Return the study's record in ``out/<study>``: the one that lies there, or a new one."""
+    folder = out / config.study
+    identity = {
+        "study": config.study,
+        "version": __version__,
+        "config": config.as_dict(),
+        "device": device,
+        "data": None if dataset is None else f"{dataset.name} {dataset.fingerprint}",
+    }
+    claim(folder, identity)
+    if (folder / RECORD_FILE).exists():
+        say(f"{config.study}: already finished in {folder}")
+        return load(folder)
+    with progress(config.study) as report:
+        context = Context(
+            folder=folder, data=data, device=device, download=False, progress=report
+        )
+        record = studies.run(config, context)
+    save(record, folder)
+    return record

@@ -1,0 +1,99 @@
+"""What a person at the terminal sees: progress while it runs, tables when it is done."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from firstlight.record import Fact, Record
+
+Report = Callable[[str, int, int], None]
+
+
+def say(text: str) -> None:
+    """Tell the person something, on standard error, so that standard output stays the answer."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Report]:
+    """Show progress on standard error: a bar in a terminal, a line for each quarter elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _lines(title)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        tasks = {}
+
+        def report(label: str, done: int, total: int) -> None:
+            if label not in tasks:
+                tasks[label] = bar.add_task(f"{title}: {label}", total=total)
+            bar.update(tasks[label], completed=done, total=total)
+
+        yield report
+
+
+def _lines(title: str) -> Report:
+    said: dict[str, int] = {}
+
+    def report(label: str, done: int, total: int) -> None:
+        quarter = 4 * done // max(total, 1)
+        if quarter > said.get(label, 0):
+            said[label] = quarter
+            say(f"{title}: {label} {25 * quarter} %")
+
+    return report
+
+
+def _number(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _interval(fact: Fact) -> str:
+    if fact.low is None or fact.high is None:
+        return ""
+    return f"{_number(fact.low)} to {_number(fact.high)}"
+
+
+def facts_table(facts: Mapping[str, Fact], title: str) -> Table:
+    """Return a table of facts with their intervals."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for header in ("fact", "value", "95 % interval", "n"):
+        table.add_column(header, justify="left" if header == "fact" else "right")
+    for name, fact in facts.items():
+        table.add_row(name, _number(fact.value), _interval(fact), str(fact.n or ""))
+    return table
+
+
+def answers_table(records: list[Record]) -> Table:
+    """Return a table of every question's verdict."""
+    table = Table(title="Answers", title_justify="left", show_lines=True)
+    table.add_column("question")
+    table.add_column("answer")
+    for record in records:
+        for question, verdict in record.verdicts.items():
+            table.add_row(question, escape(verdict))
+    return table
+
+
+def show(*tables: Table) -> None:
+    """Print tables on standard output, as wide as a page where there is no terminal."""
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    for table in tables:
+        console.print(table)
+
+
+def show_place(name: str, path: Path) -> None:
+    """Print where something lies, alone on its line, so that it can be copied."""
+    print(f"{name}: {path}")

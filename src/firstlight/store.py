@@ -1,0 +1,91 @@
+"""What lies in a run folder: the claim that says whose it is, and each finished trial."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as tensors_to_bytes
+
+from firstlight.errors import FolderError
+from firstlight.record import to_json, write_atomically
+
+Scalar = float | int | str
+
+CLAIM_FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What one trial leaves: scalars by name and arrays by name."""
+
+    facts: dict[str, Scalar]
+    arrays: dict[str, np.ndarray]
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Return ``name: old → new`` for every value in which two nested mappings differ."""
+    found = []
+    for name in sorted({*old, *new}):
+        a, b = old.get(name), new.get(name)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found += _differences(a, b, f"{prefix}{name}.")
+        elif a != b:
+            found.append(f"{prefix}{name}: {json.dumps(a)} there, {json.dumps(b)} here")
+    return found
+
+
+def claim(folder: Path, identity: Mapping[str, Any]) -> None:
+    """Mark ``folder`` as the place of this run, or raise ``FolderError`` if it is another's.
+
+    Args:
+        folder: made if it does not exist.
+        identity: JSON-ready; everything that the answer depends on.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / CLAIM_FILE
+    if not path.exists():
+        write_atomically(path, to_json(identity).encode())
+        return
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        found = None
+    if not isinstance(found, dict):
+        raise FolderError(
+            f"{path}: expected the description of a run, got something else; delete it"
+        )
+    odd = _differences(found, json.loads(to_json(identity)))
+    if odd:
+        what = f"holds another run ({'; '.join(odd)})"
+        raise FolderError(f"{folder}: {what}; choose another --out or delete that folder")
+
+
+def write_trial(path: Path, spec: Mapping[str, Any], result: TrialResult) -> None:
+    """Store a finished trial: under a temporary name first, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {name: np.ascontiguousarray(array) for name, array in result.arrays.items()}
+    about = {"spec": json.dumps(spec, sort_keys=True), "facts": json.dumps(result.facts)}
+    write_atomically(path, tensors_to_bytes(arrays, metadata=about))
+
+
+def read_trial(path: Path, spec: Mapping[str, Any]) -> TrialResult | None:
+    """Return the trial that lies at ``path``, or None where there is none yet."""
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 not a dict
+        facts, found = json.loads(about["facts"]), json.loads(about["spec"])
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise FolderError(
+            f"{path}: not a whole trial ({error}); delete it to run it again"
+        ) from None
+    odd = _differences(found, json.loads(json.dumps(spec)))
+    if odd:
+        raise FolderError(f"{path}: is another trial ({'; '.join(odd)}); choose another --out")
+    return TrialResult(facts, arrays)

@@ -1,0 +1,105 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firstlight import stats
+from firstlight.record import Fact
+from firstlight.seeds import generator
+
+Z = 1.959963984540054  # the 97.5 % point of the normal distribution, for the closed forms below
+
+
+def wilson_reference(k: int, n: int) -> tuple[float, float]:
+    p = k / n
+    centre = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * math.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
+    return centre - half, centre + half
+
+
+@given(st.integers(1, 5_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_proportion_equals_wilsons_closed_form(counts: tuple[int, int]) -> None:
+    k, n = counts
+    fact = stats.proportion(k, n)
+    low, high = wilson_reference(k, n)
+    assert fact.value == k / n
+    assert fact.low == pytest.approx(max(low, 0), abs=1e-9)
+    assert fact.high == pytest.approx(min(high, 1), abs=1e-9)
+
+
+def test_mean_equals_the_t_table() -> None:
+    # 97.5 % point of Student's t with 4 degrees of freedom, from any printed table: 2.776
+    fact = stats.mean([1.0, 2.0, 3.0, 4.0, 5.0])
+    half = 2.776445 * math.sqrt(2.5 / 5)
+    assert (fact.value, fact.n) == (3.0, 5)
+    assert fact.low == pytest.approx(3 - half, abs=1e-5)
+    assert fact.high == pytest.approx(3 + half, abs=1e-5)
+
+
+def test_single_observation_has_no_interval() -> None:
+    assert stats.mean([2.0]) == Fact(2.0, n=1)
+
+
+def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
+    draws = generator(0, "coverage").exponential(size=(2_000, 40))
+    hits = [stats.quantile(x, 0.5) for x in draws]
+    share = np.mean([f.low <= math.log(2) <= f.high for f in hits])  # type: ignore[operator]
+    assert 0.93 <= share <= 0.99
+    normal = generator(0, "coverage", "normal").normal(size=(2_000, 5))
+    share = np.mean([f.low <= 0 <= f.high for f in map(stats.mean, normal)])  # type: ignore[operator]
+    assert 0.935 <= share <= 0.965
+
+
+def test_quantile_interval_is_the_order_statistics() -> None:
+    fact = stats.quantile(np.arange(1, 101), 0.5)
+    assert (fact.low, fact.high) == (40.0, 61.0)
+    assert stats.quantile([1.0, 2.0], 0.5) == Fact(1.5, n=2)
+
+
+def test_paired_difference_uses_the_pairs() -> None:
+    rng = generator(1, "pairs")
+    base = rng.normal(size=50) * 10
+    fact = stats.paired_difference(base + 1 + 0.01 * rng.normal(size=50), base)
+    assert fact.low is not None
+    assert fact.low > 0.9
+    with pytest.raises(ValueError, match="equal lengths"):
+        stats.paired_difference([1, 2], [1])
+
+
+@pytest.mark.parametrize(("b", "c"), [(0, 0), (5, 1), (1, 5), (10, 10), (0, 30)])
+def test_mcnemar_equals_the_binomial_sum(b: int, c: int) -> None:
+    n, k = b + c, min(b, c)
+    expected = min(1.0, 2 * sum(math.comb(n, i) for i in range(k + 1)) / 2**n)
+    assert stats.mcnemar(b, c) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("fact", "sign"),
+    [
+        (Fact(0.2, 0.1, 0.3), 1),
+        (Fact(-0.2, -0.3, -0.1), -1),
+        (Fact(0.1, -0.1, 0.3), 0),
+        (Fact(0.1), 0),
+        (Fact(0.1, 0.0, 0.2), 0),
+    ],
+)
+def test_direction_needs_the_whole_interval(fact: Fact, sign: int) -> None:
+    assert stats.direction(fact) == sign
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: stats.proportion(1, 0),
+        lambda: stats.proportion(3, 2),
+        lambda: stats.mean([]),
+        lambda: stats.mean([[1.0]]),
+        lambda: stats.quantile([1.0], 1.0),
+        lambda: stats.mcnemar(-1, 0),
+    ],
+)
+def test_bad_input_is_refused(call: object) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        call()  # type: ignore[operator]
