@@ -66,7 +66,9 @@ def test_the_rule_catches_an_upward_import() -> None:
     assert upward("record", "def f():\n    from firstlight import report") == {"report"}
 
 
-@pytest.mark.parametrize("file", sorted((SOURCE / "studies").glob("[a-z]*.py")), ids=lambda f: f.stem)
+@pytest.mark.parametrize(
+    "file", sorted((SOURCE / "studies").glob("[a-z]*.py")), ids=lambda f: f.stem
+)
 def test_studies_do_not_import_each_other(file: Path) -> None:
     names = {p.stem for p in (SOURCE / "studies").glob("[a-z]*.py")}
     own = {name for name in names if name.startswith(file.stem) or file.stem.startswith(name)}

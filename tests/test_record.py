@@ -13,7 +13,12 @@ def sample() -> Record:
     return Record(
         study="perceptron",
         config={"seed": 0, "arms": ["plain"]},
-        facts={"a": Fact(0.5, 0.4, 0.6, 10), "b": Fact("yes"), "c": Fact(float("nan")), "d": Fact(3)},
+        facts={
+            "a": Fact(0.5, 0.4, 0.6, 10),
+            "b": Fact("yes"),
+            "c": Fact(float("nan")),
+            "d": Fact(3),
+        },
         verdicts={"1.1": "It learns — 97 %."},
         arrays={
             "w": Array(np.arange(6, dtype=np.float64).reshape(2, 3), ("set", "feature")),
@@ -57,7 +62,9 @@ def test_nothing_but_the_two_files_is_left(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == [ARRAYS_FILE, RECORD_FILE]
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(tmp_path / "x", b"old")
 
     def full(_handle: int) -> None:

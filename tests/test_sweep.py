@@ -44,7 +44,9 @@ def test_trials_are_stored_and_never_run_again(tmp_path: Path) -> None:
 
 def test_a_missing_trial_alone_is_run(tmp_path: Path) -> None:
     log, context = tmp_path / "log", Context(folder=tmp_path)
-    write_trial(tmp_path / "trials" / "t1.safetensors", specs(log, 1)["t1"], Result({"square": 1}, {}))
+    write_trial(
+        tmp_path / "trials" / "t1.safetensors", specs(log, 1)["t1"], Result({"square": 1}, {})
+    )
     results = run_trials(WORK, specs(log, 1, 2), context)
     assert log.read_text().split() == ["2"]
     assert results["t1"].facts == {"square": 1}

@@ -154,7 +154,7 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return w·x + b, shape (n,), or (n, k) for k > 2 classes, for X of shape (n, d)."""
-        check_is_fitted(self)
+        check_is_fitted(self, "coef_")
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
         scores = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
         return np.asarray(scores[:, 0] if len(self.classes_) == 2 else scores)

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 from numba.extending import register_jitable
 from numpy.typing import ArrayLike, NDArray
 
@@ -30,7 +30,7 @@ class Trained:
         weights: shape (R, d), after the last epoch.
         epochs: shape (R,), epochs run, the last one without update included where converged.
         converged: shape (R,), whether a whole epoch made no update.
-        checkpoints: shape (C, R, d), the weights after each epoch of ``checkpoints``; a set that
+        checkpoints: shape (R, C, d), the weights after each epoch of ``checkpoints``; a set that
             stopped earlier keeps its last weights.
     """
 
@@ -108,20 +108,21 @@ def _move(source, target, Z, W, before):  # type: ignore[no-untyped-def]  # comp
             Z[i, k, source] = 0.0
 
 
-def _block(signed, margin, rate, limit, marks, weights, epochs, converged, history):  # type: ignore[no-untyped-def]  # compiled
-    """Train every set of ``signed`` (R, n, d) = y·x; a lane that finishes takes the next set."""
-    count, n, d = signed.shape
-    Z, W, before = np.zeros((n, d, LANES)), np.zeros((d, LANES)), np.zeros((d, LANES))
-    steps, changed = np.zeros(LANES), np.zeros(LANES, np.int64)
-    # One row of integers a lane: its set, its epoch, its next checkpoint, when to look at it.
-    owner, epoch = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
-    mark, due = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+def _block(  # type: ignore[no-untyped-def]  # compiled
+    signed, margin, rate, limit, marks, weights, epochs, converged, history, Z, W, before, steps, table
+):
+    """Train every set of ``signed`` (R, n, d) = y·x; a lane that finishes takes the next set.
+
+    The last five arguments are scratch space: allocating it here would double the compile time.
+    """
+    owner, epoch, mark, due, changed = table[0], table[1], table[2], table[3], table[4]
+    count, d, stops = signed.shape[0], signed.shape[2], marks.shape[0]
     live, waiting = 0, 0
     while True:
         while live < LANES and waiting < count:
             _load(signed, waiting, live, Z, W, before)
             owner[live], epoch[live], mark[live] = waiting, 0, 0
-            due[live] = marks[0] if marks.size else limit
+            due[live] = marks[0] if stops else limit
             live, waiting = live + 1, waiting + 1
         if live == 0:
             return
@@ -135,42 +136,46 @@ def _block(signed, margin, rate, limit, marks, weights, epochs, converged, histo
             # Updates may cancel within an epoch: the same weights alone do not prove convergence.
             still = changed[lane] == 0 and _clear(Z, W, margin, lane)
             last, r = still or epoch[lane] >= limit, owner[lane]
-            while mark[lane] < marks.size and (last or marks[mark[lane]] <= epoch[lane]):
+            while mark[lane] < stops and (last or marks[mark[lane]] <= epoch[lane]):
                 for k in range(d):
-                    history[mark[lane], r, k] = W[k, lane]
+                    history[r, mark[lane], k] = W[k, lane]
                 mark[lane] += 1
-            due[lane] = min(limit, marks[mark[lane]]) if mark[lane] < marks.size else limit
+            due[lane] = limit
+            if mark[lane] < stops and marks[mark[lane]] < limit:
+                due[lane] = marks[mark[lane]]
             if last:
                 for k in range(d):
                     weights[r, k] = W[k, lane]
                 epochs[r], converged[r] = epoch[lane], still
                 live -= 1
                 _move(live, lane, Z, W, before)
-                owner[lane], epoch[lane] = owner[live], epoch[live]
-                mark[lane], due[lane] = mark[live], due[live]
+                for row in range(4):
+                    table[row, lane] = table[row, live]
+
+
+def _scratch(points: int, features: int) -> tuple[NDArray[Any], ...]:
+    """Return the block's scratch space: Z, W, W before the epoch, steps, and the lanes' integers."""
+    lanes = np.zeros((points, features, LANES))
+    weights, before = np.zeros((features, LANES)), np.zeros((features, LANES))
+    return lanes, weights, before, np.zeros(LANES), np.zeros((5, LANES), np.int64)
+
+
+def _signature() -> Any:
+    """Return the block's argument types, so that it is compiled once and for every caller."""
+    real, whole = types.float64, types.int64
+    out = (real[:, ::1], whole[::1], types.boolean[::1], real[:, :, ::1])
+    scratch = (real[:, :, ::1], real[:, ::1], real[:, ::1], real[::1], whole[:, ::1])
+    return types.void(real[:, :, ::1], real, real, whole, whole[::1], *out, *scratch)
 
 
 @cache
 def _compiled() -> Callable[..., None]:
-    """Return the compiled block, from the cache on disk where that can be used.
-
-    A read-only home, a full disk or a damaged cache file must not stop a run: the block is then
-    compiled in memory. The trial call rules out that the caller's data are at fault.
-    """
+    """Return the compiled block, from the cache on disk where that can be used."""
     try:
-        block = njit(nogil=True, cache=True)(_block)
-        _trial(block)
-    except Exception:
-        block = njit(nogil=True)(_block)
-        _trial(block)
+        block = njit(_signature(), nogil=True, cache=True)(_block)
+    except Exception:  # a read-only home, a full disk, a damaged cache: none must stop a run
+        block = njit(_signature(), nogil=True)(_block)
     return block  # type: ignore[no-any-return]  # numba publishes no types
-
-
-def _trial(block: Callable[..., None]) -> None:
-    """Compile ``block`` by running it on one set of one point."""
-    none = np.empty(0, np.int64)
-    out = (np.zeros((1, 1)), np.zeros(1, np.int64), np.zeros(1, np.bool_), np.zeros((0, 1, 1)))
-    block(np.ones((1, 1, 1)), 0.0, 1.0, 1, none, *out)
 
 
 def _signed(X: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
@@ -235,16 +240,16 @@ def train(
         got = f"margin {margin}, learning_rate {learning_rate}, max_epochs {max_epochs}"
         raise ValueError(f"train: expected margin >= 0, rate > 0, max_epochs >= 1, got {got}")
     signed, marks = _signed(X, y), _marks(checkpoints)
-    sets, _, features = signed.shape
+    sets, points, features = signed.shape
     weights = np.zeros((sets, features))
     epochs, converged = np.zeros(sets, np.int64), np.zeros(sets, np.bool_)
-    history = np.zeros((marks.size, sets, features))
+    history = np.zeros((sets, marks.size, features))
     block = _compiled()
 
     def part(low: int, high: int) -> None:
-        out: tuple[Any, ...] = (weights[low:high], epochs[low:high], converged[low:high])
+        out = (weights[low:high], epochs[low:high], converged[low:high], history[low:high])
         rates = (float(margin), float(learning_rate), int(max_epochs))
-        block(signed[low:high], *rates, marks, *out, history[:, low:high])
+        block(signed[low:high], *rates, marks, *out, *_scratch(points, features))
 
     workers = max(1, min(threads or cores(), sets // _VECTOR))
     bounds = [sets * k // workers for k in range(workers + 1)]

@@ -139,12 +139,12 @@ def _compiled(keep: bool) -> Callable[..., int]:
     """Return ``one_pass`` as machine code, kept on disk where ``keep`` and a folder allow it."""
     from numba import njit
 
-    if keep:
-        try:
-            return njit(cache=True)(one_pass)  # type: ignore[no-any-return]  # numba has no types
-        except RuntimeError:  # numba found no folder that it may write to
-            pass
-    return njit(one_pass)  # type: ignore[no-any-return]  # numba has no types
+    loop: Callable[..., int]
+    try:
+        loop = njit(cache=keep)(one_pass)
+    except RuntimeError:  # numba found no folder that it may write to
+        loop = njit(one_pass)
+    return loop
 
 
 def _run_pass(*arguments: Any) -> int:

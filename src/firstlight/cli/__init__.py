@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 from importlib import import_module
 from types import FrameType
 from typing import NoReturn
@@ -73,16 +74,18 @@ def main(arguments: list[str] | None = None) -> int:
     0: done. 1: a trial failed. 2: bad input, said in one line on standard error. 130: stopped by
     Ctrl-C; what had finished is kept.
     """
-    try:
+    if threading.current_thread() is threading.main_thread():  # no other may set a handler
         signal.signal(signal.SIGTERM, _stop)
-    except ValueError:
-        pass  # only the main thread may set it; a caller's thread keeps what it has
     try:
         status = _dispatch(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:
-        _say(FirstlightError("stopped; what had finished is kept, the same command goes on from there"))
+        _say(
+            FirstlightError(
+                "stopped; what had finished is kept, the same command goes on from there"
+            )
+        )
         return 130
     except TrialError as error:
         _say(error)

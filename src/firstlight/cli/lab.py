@@ -1,6 +1,6 @@
 """``firstlight lab``: the studies, and one page with all the answers."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,11 +18,11 @@ class Lab:
     interruption.
     """
 
-    studies: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="STUDY")] = ()
+    studies: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[STUDY …]")] = ()
     """Which studies; all of them when none is named."""
     preset: Preset = "quick"
     """quick: minutes on 2 cores; full: the assignment's own numbers."""
-    out: Path | None = field(default=None)
+    out: Path | None = None
     """The run folder; by default runs/<preset>-seed<seed>."""
     seed: int = 0
     """Every random number follows from this one."""

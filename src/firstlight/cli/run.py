@@ -81,8 +81,6 @@ def main(arguments: list[str]) -> int:
     if options.json:
         sys.stdout.write(to_json(record.as_dict()))
         return 0
-    terminal.show(
-        terminal.facts_table(record.facts, kind.study), terminal.answers_table([record])
-    )
+    terminal.show(terminal.facts_table(record.facts, kind.study), terminal.answers_table([record]))
     terminal.show_place("record", (out / kind.study).resolve())
     return 0

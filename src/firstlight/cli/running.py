@@ -9,12 +9,13 @@ from firstlight.configs import Config
 from firstlight.context import Context
 from firstlight.data import Dataset
 from firstlight.data import load as load_data
+from firstlight.errors import ConfigError
 from firstlight.record import RECORD_FILE, Record, load, save
 from firstlight.store import claim
 
 
 def pick_device(wanted: str) -> str:
-    """Return ``cuda`` where it is wanted and there, else ``cpu``; torch is asked only if need be."""
+    """Return ``cuda`` where it is wanted and there, else ``cpu``; ask torch only if need be."""
     if wanted == "cpu" or (wanted == "auto" and shutil.which("nvidia-smi") is None):
         return "cpu"
     import torch
@@ -22,8 +23,6 @@ def pick_device(wanted: str) -> str:
     if torch.cuda.is_available():
         return "cuda"
     if wanted == "cuda":
-        from firstlight.errors import ConfigError
-
         raise ConfigError("device: expected a CUDA device, got none; use --device cpu")
     return "cpu"
 
@@ -56,9 +55,7 @@ def run_study(
         say(f"{config.study}: already finished in {folder}")
         return load(folder)
     with progress(config.study) as report:
-        context = Context(
-            folder=folder, data=data, device=device, download=False, progress=report
-        )
+        context = Context(folder=folder, data=data, device=device, download=False, progress=report)
         record = studies.run(config, context)
     save(record, folder)
     return record

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from firstlight.data import Location
 from firstlight.record import Fact, Record
 
 Report = Callable[[str, int, int], None]
@@ -97,3 +98,14 @@ def show(*tables: Table) -> None:
 def show_place(name: str, path: Path) -> None:
     """Print where something lies, alone on its line, so that it can be copied."""
     print(f"{name}: {path}")
+
+
+def locations_table(rows: list[Location]) -> Table:
+    """Return a table of data files and where they were found."""
+    table = Table(title="Data", title_justify="left", box=None, pad_edge=False)
+    for header in ("data set", "file", "bytes", "found in", "official"):
+        table.add_column(header, justify="right" if header == "bytes" else "left")
+    for row in rows:
+        official = "not here" if row.path is None else "yes" if row.verified else "NO"
+        table.add_row(row.dataset, row.file, f"{row.size:,}", row.place, official)
+    return table

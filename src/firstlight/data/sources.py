@@ -102,7 +102,7 @@ def files_in(which: OfficialSet, root: Path) -> dict[str, Path]:
 def _missing(which: OfficialSet, root: Path, found: Mapping[str, Path]) -> DataError:
     names = [file.packed_name for file in which.files if file.name not in found]
     return DataError(
-        f"{root}: expected {which.title} in {which.key}/ or in torchvision's {which.torchvision}/raw/, "
+        f"{root}: expected {which.title} in {which.key}/ or {which.torchvision}/raw/, "
         f"got a folder without {', '.join(names)}; add them or name another folder"
     )
 
@@ -147,7 +147,7 @@ def find(which: OfficialSet, folder: Path | None = None) -> Found | None:
         if found:
             return Found(ENVIRONMENT, found)
     debian = f"Debian's package dataset-{which.key}"
-    for place, root in ((CACHE, cache_folder()), (debian, DEBIAN)):
+    for place, root in ((debian, DEBIAN), (CACHE, cache_folder())):
         found = files_in(which, root)
         if len(found) == len(which.files):
             return Found(place, found)

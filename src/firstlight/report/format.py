@@ -66,8 +66,9 @@ def number(value: float, places: int | None = None, signed: bool = False) -> str
 
 
 def _power(text: str) -> str:
-    """Return Python's ``1.20e-07`` as ``1.20·10^-7``, with the exponent in raised digits."""
+    """Return Python's ``1.20e-07`` as ``1.2 × 10⁻⁷``."""
     mantissa, exponent = text.split("e")
+    mantissa = mantissa.rstrip("0").rstrip(".")
     raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
     return f"{mantissa} × 10{raised}"
 

@@ -1,0 +1,155 @@
+"""LeNet-5, with batch normalization and dropout where they are asked for."""
+
+from collections.abc import Callable, Collection
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from firstlight.models.dropout import drop
+from firstlight.models.windows import convolve
+
+LAYERS = ("input", "conv1", "conv2", "fc1", "fc2")
+"""Where batch normalization may stand: on the input, and before the tanh of each hidden layer."""
+
+SIDE = 32
+"""Pixels on a side of the padded image."""
+
+Watch = Callable[[str, str, Tensor], None]
+"""Called as ``watch(layer, what, values)``, values of shape (units, observations).
+
+``what`` is ``"sum"`` for a layer's values before its normalization (for the input: the pixels as
+they come) and ``"output"`` for what the layer hands on, after tanh and pooling, before dropout.
+"""
+
+
+def _silent(layer: str, what: str, values: Tensor) -> None:
+    """Watch nothing."""
+
+
+class LeNet5(nn.Module):
+    """LeNet-5: 61,706 parameters without extras.
+
+    The 28 × 28 image is padded to 32 × 32; then C1 6 @ 5 × 5, tanh, average pool 2, C3 16 @ 5 × 5
+    connected to all six maps, tanh, average pool 2, and fully connected layers of 120, 84 and 10
+    units. A hidden layer is: weighted sum, batch normalization (if asked for), tanh, pooling (C1
+    and C3), dropout (if asked for). On the input, batch normalization comes before dropout.
+
+    Weights are Glorot uniform, biases zero, drawn in a fixed order from ``weights``: networks with
+    and without extras start from the same weights.
+
+    Args:
+        weights: generator of the initial weights.
+        norm: the layers with batch normalization, any of ``LAYERS``.
+        input_dropout: probability that a pixel is dropped in training.
+        hidden_dropout: probability that an output of C1, C3 or a hidden unit is dropped.
+        masks: generator of the dropout masks; needed where a probability is above 0.
+
+    Raises:
+        ValueError: an unknown layer, or dropout without a generator.
+
+    Example:
+        >>> model = LeNet5(torch.Generator().manual_seed(0))
+        >>> sum(p.numel() for p in model.parameters())
+        61706
+        >>> model(torch.zeros(3, 28, 28)).shape
+        torch.Size([3, 10])
+
+    Source: Y. LeCun et al., "Gradient-based learning applied to document recognition" (1998),
+    section II.B, with full connections in C3 and plain average pools as is usual today.
+    """
+
+    def __init__(
+        self,
+        weights: torch.Generator,
+        *,
+        norm: Collection[str] = (),
+        input_dropout: float = 0.0,
+        hidden_dropout: float = 0.0,
+        masks: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        odd = sorted(set(norm) - set(LAYERS))
+        if odd:
+            raise ValueError(f"norm: expected any of {', '.join(LAYERS)}, got {odd[0]!r}")
+        if masks is None and (input_dropout > 0 or hidden_dropout > 0):
+            raise ValueError("masks: expected a generator where something is dropped, got None")
+        self.conv1 = nn.Conv2d(1, 6, 5)
+        self.conv2 = nn.Conv2d(6, 16, 5)
+        self.fc1 = nn.Linear(400, 120)
+        self.fc2 = nn.Linear(120, 84)
+        self.out = nn.Linear(84, 10)
+        sizes = {"input": 1, "conv1": 6, "conv2": 16, "fc1": 120, "fc2": 84}
+        self.norms = nn.ModuleDict({k: nn.BatchNorm1d(sizes[k]) for k in LAYERS if k in norm})
+        self.input_dropout, self.hidden_dropout = input_dropout, hidden_dropout
+        self._masks = masks
+        for layer in (self.conv1, self.conv2, self.fc1, self.fc2, self.out):
+            nn.init.xavier_uniform_(layer.weight, generator=weights)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # these layers have a bias
+
+    def forward(self, images: Tensor, watch: Watch = _silent) -> Tensor:
+        """Return the logits, shape (n, 10).
+
+        Args:
+            images: shape (n, 28, 28) or (n, 32, 32), with or without a channel axis of 1.
+            watch: is shown the values inside, see ``Watch``.
+        """
+        return self.head(self.body(images, watch), watch)
+
+    def body(self, images: Tensor, watch: Watch = _silent) -> Tensor:
+        """Return the outputs of fc1 before dropout, shape (120, n)."""
+        x = self._normalised("input", _batch_last(images), watch, axis=0)
+        x = self._dropped(x, self.input_dropout)
+        margin = (SIDE - x.shape[1]) // 2
+        x = F.pad(x, (0, 0, margin, margin, margin, margin))
+        for name, conv in (("conv1", self.conv1), ("conv2", self.conv2)):
+            z = convolve(x, conv.weight, conv.bias)  # type: ignore[arg-type]  # has a bias
+            x = torch.tanh(self._normalised(name, z, watch, axis=1)).mean(0)
+            if watch is not _silent:
+                watch(name, "output", x.flatten(1))
+            x = self._dropped(x, self.hidden_dropout)
+        return self._dense("fc1", self.fc1, x.flatten(0, 2), watch)
+
+    def head(self, hidden: Tensor, watch: Watch = _silent) -> Tensor:
+        """Return the logits, shape (n, 10), from the outputs of fc1, shape (120, n)."""
+        x = self._dropped(hidden, self.hidden_dropout)
+        x = self._dropped(self._dense("fc2", self.fc2, x, watch), self.hidden_dropout)
+        return torch.addmm(self.out.bias[:, None], self.out.weight, x).t()
+
+    def _dense(self, name: str, layer: nn.Linear, x: Tensor, watch: Watch) -> Tensor:
+        z = torch.addmm(layer.bias[:, None], layer.weight, x)
+        y = torch.tanh(self._normalised(name, z, watch, axis=0))
+        watch(name, "output", y)
+        return y
+
+    def _normalised(self, name: str, z: Tensor, watch: Watch, *, axis: int) -> Tensor:
+        """Return ``z`` after the layer's batch normalization, if it has one; units on ``axis``."""
+        if watch is not _silent:
+            watch(name, "sum", z.transpose(0, axis).reshape(z.shape[axis], -1))
+        if name not in self.norms:
+            return z
+        norm = self.norms[name]
+        assert isinstance(norm, nn.BatchNorm1d)  # noqa: S101 for the type checker
+        flat = z.reshape(
+            -1 if axis else 1, z.shape[axis], z[0].numel() // (z.shape[1] if axis else 1)
+        )
+        return F.batch_norm(
+            flat, norm.running_mean, norm.running_var, norm.weight, norm.bias,
+            norm.training, norm.momentum or 0.0, norm.eps,
+        ).view_as(z)  # fmt: skip
+
+    def _dropped(self, x: Tensor, probability: float) -> Tensor:
+        if not self.training or self._masks is None or probability == 0:
+            return x
+        return drop(x, probability, self._masks)
+
+
+def _batch_last(images: Tensor) -> Tensor:
+    """Return the images as (1, height, width, n), the layout that ``convolve`` wants."""
+    side = images.shape[-1] if images.ndim >= 3 else 0
+    if side not in (28, SIDE) or images.numel() != images.shape[0] * side**2:
+        raise ValueError(
+            f"images: expected shape (n, 28, 28) or (n, 32, 32), got {tuple(images.shape)}"
+        )
+    flat = images.reshape(images.shape[0], side**2)
+    return flat.t().contiguous().view(1, side, side, images.shape[0])
