@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -100,6 +101,10 @@ def test_the_fingerprint_tells_data_apart(places):
     real = data.load("mnist", folder=places.given)
     assert digits.fingerprint != real.fingerprint
     assert len(real.fingerprint) == 16
+    for part in tiny_arrays():
+        changed = getattr(real, part).copy()
+        changed.flat[5] ^= 1
+        assert replace(real, **{part: changed}).fingerprint != real.fingerprint
 
 
 def spoil(contents: dict[str, bytes], damage: str) -> bytes:

@@ -108,13 +108,13 @@ def _move(source, target, Z, W, before):  # type: ignore[no-untyped-def]  # comp
             Z[i, k, source] = 0.0
 
 
-def _block(  # type: ignore[no-untyped-def]  # compiled
-    signed, margin, rate, limit, marks, weights, epochs, converged, history, Z, W, before, steps, table
-):
+def _block(signed, margin, rate, limit, marks, out, scratch):  # type: ignore[no-untyped-def]  # compiled
     """Train every set of ``signed`` (R, n, d) = y·x; a lane that finishes takes the next set.
 
-    The last five arguments are scratch space: allocating it here would double the compile time.
+    The scratch space comes from outside: allocating it here would double the compile time.
     """
+    weights, epochs, converged, history = out
+    Z, W, before, steps, table = scratch
     owner, epoch, mark, due, changed = table[0], table[1], table[2], table[3], table[4]
     count, d, stops = signed.shape[0], signed.shape[2], marks.shape[0]
     live, waiting = 0, 0
@@ -154,7 +154,7 @@ def _block(  # type: ignore[no-untyped-def]  # compiled
 
 
 def _scratch(points: int, features: int) -> tuple[NDArray[Any], ...]:
-    """Return the block's scratch space: Z, W, W before the epoch, steps, and the lanes' integers."""
+    """Return the block's scratch space: Z, W, W an epoch ago, steps, the lanes' integers."""
     lanes = np.zeros((points, features, LANES))
     weights, before = np.zeros((features, LANES)), np.zeros((features, LANES))
     return lanes, weights, before, np.zeros(LANES), np.zeros((5, LANES), np.int64)
@@ -163,9 +163,10 @@ def _scratch(points: int, features: int) -> tuple[NDArray[Any], ...]:
 def _signature() -> Any:
     """Return the block's argument types, so that it is compiled once and for every caller."""
     real, whole = types.float64, types.int64
-    out = (real[:, ::1], whole[::1], types.boolean[::1], real[:, :, ::1])
-    scratch = (real[:, :, ::1], real[:, ::1], real[:, ::1], real[::1], whole[:, ::1])
-    return types.void(real[:, :, ::1], real, real, whole, whole[::1], *out, *scratch)
+    sets, lanes = real[:, :, ::1], real[:, ::1]
+    out = types.Tuple((lanes, whole[::1], types.boolean[::1], sets))
+    scratch = types.Tuple((sets, lanes, lanes, real[::1], whole[:, ::1]))
+    return types.void(sets, real, real, whole, whole[::1], out, scratch)
 
 
 @cache
@@ -249,7 +250,7 @@ def train(
     def part(low: int, high: int) -> None:
         out = (weights[low:high], epochs[low:high], converged[low:high], history[low:high])
         rates = (float(margin), float(learning_rate), int(max_epochs))
-        block(signed[low:high], *rates, marks, *out, *_scratch(points, features))
+        block(signed[low:high], *rates, marks, out, _scratch(points, features))
 
     workers = max(1, min(threads or cores(), sets // _VECTOR))
     bounds = [sets * k // workers for k in range(workers + 1)]

@@ -194,7 +194,7 @@ def train(
         if bad >= 0:
             raise _overflow(f"epoch {epoch}, sample {bad}: expected a finite decision value")
         total += updates
-        active = active[updates[active] > 0]
+        active = active[updates[active] > 1]
     if not (np.isfinite(W).all() and np.isfinite(b).all()):
         raise _overflow(f"epoch {epoch}: expected finite weights")
     return Outcome(epoch, active.size == 0, total)

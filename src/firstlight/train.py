@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 Rate = Callable[[int], float]
 """A schedule: step, from 0 → learning rate of that step."""
@@ -91,7 +91,7 @@ def fit(
         for group in optimizer.param_groups:
             group["lr"] = rate(step)
         optimizer.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(model(images[batch]), labels[batch])
+        loss = functional.cross_entropy(model(images[batch]), labels[batch])
         loss.backward()  # type: ignore[no-untyped-call]  # torch's own
         optimizer.step()
         losses.append(loss.detach())
@@ -143,9 +143,11 @@ def evaluate(
     was_training, loss, correct = model.training, 0.0, []
     model.eval()
     with torch.inference_mode():
-        for x, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+        for x, y in zip(
+            torch.split(images, batch_size), torch.split(labels, batch_size), strict=True
+        ):
             logits = model(x)
-            loss += float(F.cross_entropy(logits.double(), y, reduction="sum"))
+            loss += float(functional.cross_entropy(logits.double(), y, reduction="sum"))
             correct.append(logits.argmax(1) == y)
     model.train(was_training)
     return Evaluation(loss / len(images), torch.cat(correct).cpu().numpy())

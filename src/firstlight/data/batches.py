@@ -1,6 +1,7 @@
 """Batches as slices of a permutation drawn from a generator."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ def shuffled(
     bounds = [*range(0, n, batch_size), n]
     if len(bounds) > 2 and batch_size > 1 and n - bounds[-2] == 1:
         del bounds[-2]
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in pairwise(bounds):
         yield order[low:high]
 
 

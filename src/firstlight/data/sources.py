@@ -147,7 +147,7 @@ def find(which: OfficialSet, folder: Path | None = None) -> Found | None:
         if found:
             return Found(ENVIRONMENT, found)
     debian = f"Debian's package dataset-{which.key}"
-    for place, root in ((debian, DEBIAN), (CACHE, cache_folder())):
+    for place, root in ((CACHE, cache_folder()), (debian, DEBIAN)):
         found = files_in(which, root)
         if len(found) == len(which.files):
             return Found(place, found)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from firstlight.record import Record
 
-COLOURS = ("#1f5f9e", "#c4500c", "#0a8a6a", "#a34c8c", "#a87900", "#50585f")
+COLOURS = ("#2059a4", "#b3400f", "#0a9163", "#bc5190", "#c28b00", "#454c52")
 """Blue, vermilion, green, purple, ochre, grey: fixed meaning by order, readable on white and for
 colour-blind readers (after Okabe and Ito, darkened to a contrast of at least 3 against white)."""
 

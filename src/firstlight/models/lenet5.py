@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from firstlight.models.dropout import drop
 from firstlight.models.windows import convolve
@@ -101,7 +101,7 @@ class LeNet5(nn.Module):
         x = self._normalised("input", _batch_last(images), watch, axis=0)
         x = self._dropped(x, self.input_dropout)
         margin = (SIDE - x.shape[1]) // 2
-        x = F.pad(x, (0, 0, margin, margin, margin, margin))
+        x = functional.pad(x, (0, 0, margin, margin, margin, margin))
         for name, conv in (("conv1", self.conv1), ("conv2", self.conv2)):
             z = convolve(x, conv.weight, conv.bias)  # type: ignore[arg-type]  # has a bias
             x = torch.tanh(self._normalised(name, z, watch, axis=1)).mean(0)
@@ -129,11 +129,10 @@ class LeNet5(nn.Module):
         if name not in self.norms:
             return z
         norm = self.norms[name]
-        assert isinstance(norm, nn.BatchNorm1d)  # noqa: S101 for the type checker
-        flat = z.reshape(
-            -1 if axis else 1, z.shape[axis], z[0].numel() // (z.shape[1] if axis else 1)
-        )
-        return F.batch_norm(
+        if not isinstance(norm, nn.BatchNorm1d):
+            raise TypeError(f"norms[{name!r}]: expected BatchNorm1d, got {type(norm).__name__}")
+        flat = z.flatten(2) if axis else z.flatten(1)[None]
+        return functional.batch_norm(
             flat, norm.running_mean, norm.running_var, norm.weight, norm.bias,
             norm.training, norm.momentum or 0.0, norm.eps,
         ).view_as(z)  # fmt: skip

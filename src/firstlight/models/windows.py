@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 class _Gather(torch.autograd.Function):
@@ -77,7 +77,7 @@ def at_corners(weight: Tensor) -> Tensor:
     Returns:
         Shape (4 · out, in · (k+1)²); rows are ordered corner first.
     """
-    corners = [F.pad(weight, (j, 1 - j, i, 1 - i)) for i in (0, 1) for j in (0, 1)]
+    corners = [functional.pad(weight, (j, 1 - j, i, 1 - i)) for i in (0, 1) for j in (0, 1)]
     return torch.stack(corners).reshape(4 * weight.shape[0], -1)
 
 

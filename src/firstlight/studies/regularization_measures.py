@@ -1,0 +1,196 @@
+"""What the regularization study measures inside a network, beside its accuracy and loss."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from firstlight.models.lenet5 import LeNet5
+from firstlight.train import evaluate
+
+Vector = NDArray[np.float64]
+
+RECEIVERS = {"conv2": "conv1", "fc1": "conv2", "fc2": "fc1", "output": "fc2"}
+"""Layer → the layer whose output is its input."""
+
+
+@contextmanager
+def measuring(model: LeNet5, *, dropout: bool, batch_statistics: bool) -> Iterator[None]:
+    """Look into a network without changing it: running statistics and modes stay as they were.
+
+    Args:
+        model: the network.
+        dropout: whether outputs are dropped, as in training.
+        batch_statistics: whether batch normalization uses the batch, as in training, or its running
+            statistics, as at test time.
+    """
+    norms = [module for module in model.norms.values() if isinstance(module, nn.BatchNorm1d)]
+    modes = {module: module.training for module in model.modules()}
+    momenta = [norm.momentum for norm in norms]
+    try:
+        model.train(dropout)
+        for norm in norms:
+            norm.train(batch_statistics)
+            norm.momentum = 0.0  # the running statistics move by nothing
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
+
+def batch_variances(
+    model: LeNet5, images: Tensor, batch_size: int, *, training: bool
+) -> dict[str, Vector]:
+    """Return the variance that each batch normalization receives, for each of its units.
+
+    It is the mean over batches of the unbiased variance within a batch: the quantity whose moving
+    average is ``running_var``.
+
+    Args:
+        model: a network with batch normalization somewhere.
+        images: shape (n, 28, 28); a last short batch is left out.
+        batch_size: images in a batch, as in training.
+        training: dropout on and batch statistics, as in training, or neither, as at test time.
+
+    Returns:
+        Layer → shape (units,).
+    """
+    sums: dict[str, list[Tensor]] = {name: [] for name in model.norms}
+
+    def watch(layer: str, what: str, values: Tensor) -> None:
+        if what == "sum" and layer in sums:
+            sums[layer].append(values.double().var(dim=1))
+
+    with measuring(model, dropout=training, batch_statistics=training):
+        for batch in torch.split(images, batch_size):
+            if len(batch) == min(batch_size, len(images)):
+                model(batch, watch)
+    return {name: torch.stack(found).mean(0).cpu().numpy() for name, found in sums.items()}
+
+
+def geometric_mean(numerator: Vector, denominator: Vector) -> float:
+    """Return exp of the mean of log(numerator / denominator): a ratio over units.
+
+    Example:
+        >>> round(geometric_mean(np.array([2.0, 8.0]), np.array([1.0, 1.0])), 9)
+        4.0
+    """
+    if numerator.shape != denominator.shape or numerator.size == 0:
+        raise ValueError(
+            f"ratio: expected equal shapes, got {numerator.shape}, {denominator.shape}"
+        )
+    return float(np.exp(np.mean(np.log(numerator) - np.log(denominator))))
+
+
+def outputs(model: LeNet5, images: Tensor, *, batch_statistics: bool = False) -> dict[str, Tensor]:
+    """Return what every hidden layer hands on, without dropout: layer → (units, observations)."""
+    found: dict[str, Tensor] = {}
+
+    def watch(layer: str, what: str, values: Tensor) -> None:
+        if what == "output":
+            found[layer] = values
+
+    with measuring(model, dropout=False, batch_statistics=batch_statistics):
+        model(images, watch)
+    return found
+
+
+def coadaptation(hidden: NDArray[np.floating]) -> float:
+    """Return the mean absolute correlation between two units of a layer.
+
+    Args:
+        hidden: shape (units, images), outputs; a unit that never varies is left out.
+
+    Returns:
+        Between 0 and 1; NaN where fewer than two units vary.
+
+    Example:
+        >>> coadaptation(np.array([[0.0, 1.0, 2.0], [4.0, 2.0, 0.0]]))
+        1.0
+    """
+    if hidden.ndim != 2 or hidden.shape[1] < 2:
+        raise ValueError(f"hidden: expected (units, at least 2 images), got shape {hidden.shape}")
+    x = hidden.astype(np.float64)
+    x = x - x.mean(axis=1, keepdims=True)
+    lengths = np.sqrt((x * x).sum(axis=1))
+    x = x[lengths > 0] / lengths[lengths > 0, None]
+    units = len(x)
+    if units < 2:
+        return float("nan")
+    total = float(np.abs(x @ x.T).sum()) - units
+    return min(1.0, max(0.0, total / (units * (units - 1))))
+
+
+def removal(
+    model: LeNet5, images: Tensor, labels: Tensor, generator: np.random.Generator, repeats: int = 16
+) -> float:
+    """Return the accuracy lost when a random half of fc1's units is silenced, the rest doubled.
+
+    A unit that relies on particular others fails when they are gone, so the loss grows with
+    co-adaptation. The mean over ``repeats`` random halves is returned, a share of the images.
+
+    Args:
+        model: the network, used as at test time.
+        images: shape (n, 28, 28).
+        labels: shape (n,).
+        generator: draws the halves.
+        repeats: number of halves.
+    """
+    whole = evaluate(model, images, labels).accuracy
+    with measuring(model, dropout=False, batch_statistics=False):
+        hidden = model.body(images)
+        units = hidden.shape[0]
+        right = []
+        for _ in range(repeats):
+            factor = hidden.new_full((units, 1), 2.0)
+            factor[torch.from_numpy(generator.permutation(units)[: units // 2])] = 0.0
+            right.append((model.head(hidden * factor).argmax(1) == labels).double().mean())
+    return whole - float(torch.stack(right).mean())
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and standard deviation of every input of a layer, over a fixed set of images.
+
+    Args:
+        mean: shape (units,).
+        deviation: shape (units,).
+    """
+
+    mean: Vector
+    deviation: Vector
+
+
+def layer_inputs(model: LeNet5, images: Tensor) -> dict[str, Moments]:
+    """Return the moments of what each layer behind the first receives, as it does in training.
+
+    Batch normalization uses the statistics of ``images``; nothing is dropped.
+    """
+    found = outputs(model, images, batch_statistics=True)
+    return {layer: _moments(found[source]) for layer, source in RECEIVERS.items()}
+
+
+def _moments(values: Tensor) -> Moments:
+    x = values.double()
+    return Moments(x.mean(1).cpu().numpy(), x.std(1, correction=0).cpu().numpy())
+
+
+def movement(before: Mapping[str, Moments], after: Mapping[str, Moments]) -> dict[str, float]:
+    """Return how far each layer's inputs moved: mean over inputs of |Δmean| / deviation before.
+
+    Args:
+        before: moments at one checkpoint.
+        after: moments at the next, on the same images.
+    """
+    return {layer: _moved(before[layer], after[layer]) for layer in before}
+
+
+def _moved(a: Moments, b: Moments) -> float:
+    return float(np.mean(np.abs(b.mean - a.mean) / np.maximum(a.deviation, 1e-12)))

@@ -1,0 +1,253 @@
+"""One trial of the regularization study: one arm, one seed, trained, measured, tested once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from firstlight import data, seeds
+from firstlight.configs import Arm, RegularizationConfig
+from firstlight.data.batches import count, shuffled
+from firstlight.models.lenet5 import LAYERS, LeNet5
+from firstlight.studies import regularization_measures as measures
+from firstlight.train import evaluate, fit, one_cycle
+
+Tick = Callable[[int, int], None]
+Facts = dict[str, float | int | str]
+Arrays = dict[str, NDArray[Any]]
+
+NORMS: dict[Arm, tuple[str, ...]] = {
+    "plain": (),
+    "norm_hidden": LAYERS[1:],
+    "norm_input": LAYERS,
+    "dropout": (),
+    "norm_dropout": LAYERS[1:],
+}
+"""Where each arm has batch normalization."""
+
+DROPS: tuple[Arm, ...] = ("dropout", "norm_dropout")
+"""The arms with dropout."""
+
+CHECKPOINTS = 8
+"""Parts of the first epoch between which the movement of a layer's inputs is measured."""
+
+PROBE_IMAGES = 512
+"""Validation images on which that movement is measured."""
+
+VARIANCE_IMAGES = 4_096
+"""Training images on which the variance at each batch normalization is measured."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images as tensors: pixels from 0 to 1, not yet standardized; labels as int64.
+
+    Args:
+        train: images and labels to learn from.
+        validation: held-out images and labels; everything but the final score is measured here.
+        test: the test set, used once.
+    """
+
+    train: tuple[Tensor, Tensor]
+    validation: tuple[Tensor, Tensor]
+    test: tuple[Tensor, Tensor]
+
+
+def sizes(config: RegularizationConfig, available: int) -> tuple[int, int]:
+    """Return how many images are trained on and held out, of the ``available`` ones.
+
+    Example:
+        >>> sizes(RegularizationConfig(train_images=60_000), 60_000)
+        (55000, 5000)
+    """
+    n = min(config.train_images, available)
+    held_out = max(1, round(n * config.validation_share))
+    return n - held_out, held_out
+
+
+def split(dataset: data.Dataset, config: RegularizationConfig, device: str = "cpu") -> Split:
+    """Return the run's images: a random choice that depends on the run's seed alone."""
+
+    def take(images: NDArray[np.uint8], labels: NDArray[np.uint8], which: Any) -> Any:
+        x = torch.from_numpy(images[which]).to(device).float().div_(255)
+        return x, torch.from_numpy(labels[which].astype(np.int64)).to(device)
+
+    n, held_out = sizes(config, len(dataset.train_images))
+    order = seeds.generator(config.seed, "images").permutation(len(dataset.train_images))
+    tests = seeds.generator(config.seed, "test images").permutation(len(dataset.test_images))
+    return Split(
+        train=take(dataset.train_images, dataset.train_labels, order[:n]),
+        validation=take(dataset.train_images, dataset.train_labels, order[n : n + held_out]),
+        test=take(dataset.test_images, dataset.test_labels, np.sort(tests[: config.test_images])),
+    )
+
+
+@lru_cache(maxsize=1)
+def _split_once(folder: str | None, values: tuple[tuple[str, Any], ...], device: str) -> Split:
+    """Read the data once in a worker, however many trials it runs."""
+    place = None if folder is None else Path(folder)
+    config = cast(RegularizationConfig, RegularizationConfig.from_dict(dict(values)))
+    return split(data.load("mnist", folder=place, download=False), config, device)
+
+
+def standardized(parts: Split) -> Split:
+    """Return the images minus the training images' mean, over their standard deviation."""
+    images = parts.train[0]
+    mean, deviation = images.mean(), images.std(correction=0)
+    train, validation, test = (
+        ((x - mean) / deviation, y) for x, y in (parts.train, parts.validation, parts.test)
+    )
+    return Split(train, validation, test)
+
+
+def network(arm: Arm, config: RegularizationConfig, index: int, device: str = "cpu") -> LeNet5:
+    """Return the arm's untrained network; networks of one seed start from the same weights.
+
+    Args:
+        arm: one of the study's arms.
+        config: the study's parameters.
+        index: number of the seed, from 0.
+        device: where the network shall lie.
+    """
+    drops = arm in DROPS
+    model = LeNet5(
+        seeds.torch_generator(config.seed, "weights", index),
+        norm=NORMS[arm],
+        input_dropout=config.input_dropout if drops else 0.0,
+        hidden_dropout=config.hidden_dropout if drops else 0.0,
+        masks=seeds.torch_generator(config.seed, "masks", index, device=device),
+    )
+    return model.to(device)
+
+
+def train_arm(spec: dict[str, Any], tick: Tick) -> tuple[Facts, Arrays]:
+    """Train one arm with one seed and return what was measured: the work of a sweep's trial.
+
+    Args:
+        spec: ``arm``, ``index`` (of the seed), ``config`` (as from ``as_dict``), ``device``, and
+            ``_data``, the folder with the data or None.
+        tick: called as ``tick(steps done, steps in all)``.
+    """
+    config = cast(RegularizationConfig, RegularizationConfig.from_dict(spec["config"]))
+    values = tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in spec["config"].items())
+    parts = _split_once(spec["_data"], values, spec["device"])
+    return train_on(parts, spec["arm"], config, spec["index"], tick, device=spec["device"])
+
+
+def train_on(
+    parts: Split,
+    arm: Arm,
+    config: RegularizationConfig,
+    index: int,
+    tick: Tick,
+    *,
+    device: str = "cpu",
+) -> tuple[Facts, Arrays]:
+    """Train one arm on these images and return its facts and arrays; the test set comes last."""
+    if "input" not in NORMS[arm]:
+        parts = standardized(parts)
+    model = network(arm, config, index, device)
+    curves, moved = _train(model, parts, config, index, tick)
+    facts: Facts = {}
+    arrays: Arrays = {f"curve.{name}": np.array(values) for name, values in curves.items()}
+    arrays["movement"] = moved
+    facts |= {f"covariate_shift.{k}": float(v) for k, v in zip(measures.RECEIVERS, moved.mean(0))}
+    facts |= _coadaptation(model, parts, config, index)
+    more, tensors = _norm_state(model, parts, config)
+    for name in ("train", "validation", "test"):
+        score = evaluate(model, *getattr(parts, name))
+        facts |= {f"{name}_accuracy": score.accuracy, f"{name}_loss": score.loss}
+    arrays["test_correct"] = score.correct.astype(np.uint8)
+    return facts | more, arrays | tensors
+
+
+def _train(
+    model: LeNet5, parts: Split, config: RegularizationConfig, index: int, tick: Tick
+) -> tuple[dict[str, list[float]], NDArray[np.float64]]:
+    """Train and return the curves by epoch, and the inputs' movement by part of the first epoch."""
+    images, labels = parts.train
+    each = count(len(images), config.batch_size)
+    total = each * config.epochs
+    rate = one_cycle(config.learning_rate, total)
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate(0), fused=True)
+    track = _Track(model, parts.validation[0][:PROBE_IMAGES], each)
+    curves: dict[str, list[float]] = {}
+    some = slice(len(parts.validation[0]))
+
+    def after_step(step: int) -> None:
+        track(step)
+        if step % 50 == 0 or step == total:
+            tick(step, total)
+
+    for epoch in range(config.epochs):
+        draw = seeds.generator(config.seed, "batches", index, epoch)
+        order = shuffled(len(images), config.batch_size, draw, device=str(images.device))
+        steps = {"first_step": epoch * each, "after_step": after_step}
+        fit(model, images, labels, order, optimizer, rate, **steps)  # type: ignore[arg-type]
+        for name, (x, y) in (
+            ("train", (images[some], labels[some])),
+            ("validation", parts.validation),
+        ):
+            score = evaluate(model, x, y)
+            curves.setdefault(f"{name}_accuracy", []).append(score.accuracy)
+            curves.setdefault(f"{name}_loss", []).append(score.loss)
+    return curves, track.result()
+
+
+class _Track:
+    """Follows the layers' inputs on fixed images through the first epoch."""
+
+    def __init__(self, model: LeNet5, images: Tensor, steps: int) -> None:
+        self._model, self._images = model, images
+        self._at = {round(part * steps / CHECKPOINTS) for part in range(1, CHECKPOINTS + 1)}
+        self._last = measures.layer_inputs(model, images)
+        self._moved: list[list[float]] = []
+
+    def __call__(self, step: int) -> None:
+        if step in self._at:
+            now = measures.layer_inputs(self._model, self._images)
+            self._moved.append(list(measures.movement(self._last, now).values()))
+            self._last = now
+
+    def result(self) -> NDArray[np.float64]:
+        return np.array(self._moved)
+
+
+def _coadaptation(model: LeNet5, parts: Split, config: RegularizationConfig, index: int) -> Facts:
+    images, labels = parts.validation
+    hidden = measures.outputs(model, images)
+    halves = seeds.generator(config.seed, "halves", index)
+    facts: Facts = {"removal": measures.removal(model, images, labels, halves)}
+    for layer in ("fc1", "fc2"):
+        facts[f"coadaptation.{layer}"] = measures.coadaptation(hidden[layer].cpu().numpy())
+    return facts
+
+
+def _norm_state(
+    model: LeNet5, parts: Split, config: RegularizationConfig
+) -> tuple[Facts, dict[str, NDArray[Any]]]:
+    """Return the variance ratios and what every batch normalization has learned."""
+    facts: Facts = {}
+    arrays: Arrays = {}
+    if not model.norms:
+        return facts, arrays
+    images = parts.train[0][:VARIANCE_IMAGES]
+    at_test = measures.batch_variances(model, images, config.batch_size, training=False)
+    training = measures.batch_variances(model, images, config.batch_size, training=True)
+    for layer, norm in model.norms.items():
+        state = {k: v.detach().cpu().numpy() for k, v in norm.state_dict().items()}
+        running = state["running_var"].astype(np.float64)
+        facts[f"variance_shift.{layer}"] = measures.geometric_mean(at_test[layer], running)
+        facts[f"variance_training.{layer}"] = measures.geometric_mean(training[layer], running)
+        arrays |= {
+            f"gamma.{layer}": state["weight"], f"beta.{layer}": state["bias"],
+            f"running_mean.{layer}": state["running_mean"],
+            f"running_var.{layer}": state["running_var"],
+        }  # fmt: skip
+    return facts, arrays
