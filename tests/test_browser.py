@@ -92,16 +92,17 @@ def browser() -> Iterator[Any]:
             chromium.close()
 
 
-@pytest.fixture(scope="module", params=["made-up", "committed results"])
+_COMMITTED = any((RESULTS / name / RECORD_FILE).is_file() for name in report.ORDER)
+
+
+@pytest.fixture(scope="module", params=["made-up"] + ["committed results"] * _COMMITTED)
 def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A page's address: of the made-up study, and of the results in docs/, made anew."""
+    """A page's address: of the made-up study, and of the results under docs/, made anew."""
     if request.param == "made-up":
         with pytest.MonkeyPatch.context() as patch:
             page_samples.install(patch)
             html = report.render([page_samples.record(notices=(NOTICE,))])
     else:
-        if not any((RESULTS / name / RECORD_FILE).is_file() for name in report.ORDER):
-            pytest.skip("no results are committed under docs/results")
         html = report.render(report_page.read(RESULTS))
     path = tmp_path_factory.mktemp("page") / "index.html"
     path.write_text(html, encoding="utf-8")

@@ -6,7 +6,7 @@ import pytest
 
 from firstlight.errors import RecordError
 from firstlight.record import ARRAYS_FILE, RECORD_FILE, Array, Fact, Record, load, save
-from firstlight.record import write_atomically as write
+from firstlight.files import write_atomically as write
 
 
 def sample() -> Record:

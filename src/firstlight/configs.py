@@ -142,7 +142,7 @@ class RegularizationConfig(Config):
     """Passes over the training images."""
     batch_size: int = bounded(64, 2, 10_000, "images")
     """Images per update."""
-    learning_rate: float = bounded(2e-3, 1e-9, 10.0)
+    learning_rate: float = bounded(5e-3, 1e-9, 10.0)
     """Largest rate of Adam's one-cycle schedule."""
     input_dropout: float = bounded(0.2, 0.0, 0.95)
     """Probability that a pixel is dropped in the dropout arms."""

@@ -14,7 +14,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from firstlight.margin_loop import Outcome, Task, rows, train
+from firstlight.margin_loop import Outcome, Task, class_pairs, rows, train
 
 
 class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -233,7 +233,7 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             codes=np.searchsorted(classes, y).astype(np.intp),
             positive=np.arange(k, dtype=np.intp) if k > 2 else np.array([1], dtype=np.intp),
             sample_weight=weights,
-            class_weight=_pairs(np.asarray(balance, dtype=np.float64)),
+            class_weight=class_pairs(np.asarray(balance, dtype=np.float64)),
             margin=float(self.margin),
             learning_rate=float(self.learning_rate),
             fit_intercept=bool(self.fit_intercept),
@@ -244,15 +244,3 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _pairs(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return shape (k, 2): each classifier's weight of the negative and the positive samples."""
-    if not (np.isfinite(weights).all() and (weights >= 0).all()):
-        raise ValueError(
-            f"class_weight: expected finite numbers of at least 0, got {weights.tolist()}; "
-            "change class_weight"
-        )
-    if weights.size == 2:
-        return weights[np.newaxis]
-    return np.column_stack([np.ones_like(weights), weights])

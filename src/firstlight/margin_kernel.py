@@ -40,8 +40,8 @@ class Trained:
     checkpoints: NDArray[np.float64]
 
 
-@register_jitable  # type: ignore[untyped-decorator]  # numba publishes no types
-def _epoch(Z, W, steps, margin, rate, width):  # type: ignore[no-untyped-def]  # compiled
+@register_jitable
+def _epoch(Z: Any, W: Any, steps: Any, margin: Any, rate: Any, width: Any) -> None:
     """Pass once over the points of ``width`` lanes; no branch, so the lanes become vectors."""
     n, d = Z.shape[0], Z.shape[1]
     for i in range(n):
@@ -65,8 +65,8 @@ def _epoch(Z, W, steps, margin, rate, width):  # type: ignore[no-untyped-def]  #
                 W[k, lane] += steps[lane] * Z[i, k, lane]
 
 
-@register_jitable  # type: ignore[untyped-decorator]  # numba publishes no types
-def _changes(W, before, changed, width):  # type: ignore[no-untyped-def]  # compiled
+@register_jitable
+def _changes(W: Any, before: Any, changed: Any, width: Any) -> None:
     """Say which lanes ended the epoch with other weights, and keep the weights for the next."""
     for lane in range(width):
         changed[lane] = 0
@@ -76,8 +76,8 @@ def _changes(W, before, changed, width):  # type: ignore[no-untyped-def]  # comp
             before[k, lane] = W[k, lane]
 
 
-@register_jitable  # type: ignore[untyped-decorator]  # numba publishes no types
-def _clear(Z, W, margin, lane):  # type: ignore[no-untyped-def]  # compiled
+@register_jitable
+def _clear(Z: Any, W: Any, margin: Any, lane: Any) -> bool:
     """Say whether every point of ``lane`` lies beyond the margin, so that no epoch can update."""
     for i in range(Z.shape[0]):
         total = 0.0
@@ -88,8 +88,8 @@ def _clear(Z, W, margin, lane):  # type: ignore[no-untyped-def]  # compiled
     return True
 
 
-@register_jitable  # type: ignore[untyped-decorator]  # numba publishes no types
-def _load(signed, r, lane, Z, W, before):  # type: ignore[no-untyped-def]  # compiled
+@register_jitable
+def _load(signed: Any, r: Any, lane: Any, Z: Any, W: Any, before: Any) -> None:
     """Put training set ``r`` into ``lane`` with w = 0."""
     for k in range(W.shape[0]):
         W[k, lane] = before[k, lane] = 0.0
@@ -97,8 +97,8 @@ def _load(signed, r, lane, Z, W, before):  # type: ignore[no-untyped-def]  # com
             Z[i, k, lane] = signed[r, i, k]
 
 
-@register_jitable  # type: ignore[untyped-decorator]  # numba publishes no types
-def _move(source, target, Z, W, before):  # type: ignore[no-untyped-def]  # compiled
+@register_jitable
+def _move(source: Any, target: Any, Z: Any, W: Any, before: Any) -> None:
     """Close the gap at ``target`` with lane ``source``, and silence ``source``."""
     for k in range(W.shape[0]):
         W[k, target], before[k, target] = W[k, source], before[k, source]
@@ -108,7 +108,19 @@ def _move(source, target, Z, W, before):  # type: ignore[no-untyped-def]  # comp
             Z[i, k, source] = 0.0
 
 
-def _block(signed, margin, rate, limit, marks, out, scratch):  # type: ignore[no-untyped-def]  # compiled
+@register_jitable
+def _note(history: Any, marks: Any, mark: Any, epoch: Any, last: Any, W: Any, lane: Any) -> Any:
+    """Keep a lane's weights for each checkpoint reached, all of them at its end; say the next."""
+    while mark < marks.shape[0] and (last or marks[mark] <= epoch):
+        for k in range(W.shape[0]):
+            history[mark, k] = W[k, lane]
+        mark += 1
+    return mark
+
+
+def _block(
+    signed: Any, margin: Any, rate: Any, limit: Any, marks: Any, out: Any, scratch: Any
+) -> None:
     """Train every set of ``signed`` (R, n, d) = y·x; a lane that finishes takes the next set.
 
     The scratch space comes from outside: allocating it here would double the compile time.
@@ -116,7 +128,7 @@ def _block(signed, margin, rate, limit, marks, out, scratch):  # type: ignore[no
     weights, epochs, converged, history = out
     Z, W, before, steps, table = scratch
     owner, epoch, mark, due, changed = table[0], table[1], table[2], table[3], table[4]
-    count, d, stops = signed.shape[0], signed.shape[2], marks.shape[0]
+    count, stops = signed.shape[0], marks.shape[0]
     live, waiting = 0, 0
     while True:
         while live < LANES and waiting < count:
@@ -131,20 +143,15 @@ def _block(signed, margin, rate, limit, marks, out, scratch):  # type: ignore[no
         _changes(W, before, changed, width)
         for lane in range(live - 1, -1, -1):  # downwards: what fills a gap has been looked at
             epoch[lane] += 1
-            if changed[lane] and epoch[lane] < due[lane]:
+            if changed[lane] and epoch[lane] < min(due[lane], limit):
                 continue
             # Updates may cancel within an epoch: the same weights alone do not prove convergence.
             still = changed[lane] == 0 and _clear(Z, W, margin, lane)
             last, r = still or epoch[lane] >= limit, owner[lane]
-            while mark[lane] < stops and (last or marks[mark[lane]] <= epoch[lane]):
-                for k in range(d):
-                    history[r, mark[lane], k] = W[k, lane]
-                mark[lane] += 1
-            due[lane] = limit
-            if mark[lane] < stops and marks[mark[lane]] < limit:
-                due[lane] = marks[mark[lane]]
+            mark[lane] = _note(history[r], marks, mark[lane], epoch[lane], last, W, lane)
+            due[lane] = marks[mark[lane]] if mark[lane] < stops else limit
             if last:
-                for k in range(d):
+                for k in range(W.shape[0]):
                     weights[r, k] = W[k, lane]
                 epochs[r], converged[r] = epoch[lane], still
                 live -= 1
@@ -164,8 +171,9 @@ def _signature() -> Any:
     """Return the block's argument types, so that it is compiled once and for every caller."""
     real, whole = types.float64, types.int64
     sets, lanes = real[:, :, ::1], real[:, ::1]
-    out = types.Tuple((lanes, whole[::1], types.boolean[::1], sets))
-    scratch = types.Tuple((sets, lanes, lanes, real[::1], whole[:, ::1]))
+    several: Any = types.Tuple  # numba publishes no types
+    out = several((lanes, whole[::1], types.boolean[::1], sets))
+    scratch = several((sets, lanes, lanes, real[::1], whole[:, ::1]))
     return types.void(sets, real, real, whole, whole[::1], out, scratch)
 
 
@@ -195,7 +203,7 @@ def _signed(X: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
 
 def _marks(checkpoints: Sequence[int]) -> NDArray[np.int64]:
     marks = np.asarray(checkpoints, np.int64).reshape(-1)
-    if marks.size and (marks[0] < 1 or (np.diff(marks) < 1).any()):
+    if (np.diff(marks, prepend=0) < 1).any():
         raise ValueError(f"checkpoints: expected rising epochs from 1, got {list(checkpoints)}")
     return marks
 
@@ -240,6 +248,8 @@ def train(
     if not (0 <= margin < np.inf and 0 < learning_rate < np.inf and max_epochs >= 1):
         got = f"margin {margin}, learning_rate {learning_rate}, max_epochs {max_epochs}"
         raise ValueError(f"train: expected margin >= 0, rate > 0, max_epochs >= 1, got {got}")
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads: expected at least 1 or None for every core, got {threads}")
     signed, marks = _signed(X, y), _marks(checkpoints)
     sets, points, features = signed.shape
     weights = np.zeros((sets, features))

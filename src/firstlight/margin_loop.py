@@ -87,6 +87,23 @@ def rows(X: Any) -> Rows:
     return Rows(np.ascontiguousarray(X).reshape(-1), np.arange(d, dtype=kind), starts, shared=True)
 
 
+def class_pairs(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``Task.class_weight`` for weights of the classes, shape (2,) or (k,) with k > 2.
+
+    Example:
+        >>> class_pairs(np.array([0.5, 2.0, 3.0])).tolist()
+        [[1.0, 0.5], [1.0, 2.0], [1.0, 3.0]]
+    """
+    if not (np.isfinite(weights).all() and (weights >= 0).all()):
+        raise ValueError(
+            f"class_weight: expected finite numbers of at least 0, got {weights.tolist()}; "
+            "change class_weight"
+        )
+    if weights.size == 2:
+        return weights[np.newaxis]
+    return np.column_stack([np.ones_like(weights), weights])
+
+
 def one_pass(
     values: NDArray[np.float64],
     columns: NDArray[Any],
@@ -110,12 +127,12 @@ def one_pass(
     Returns the sample whose w·x + b is not finite, or −1 where all are.
     """
     for i in order:
-        start, stop = starts[i], starts[i + 1]
-        shift = start if shared else 0
+        x = values[starts[i] : starts[i + 1]]
+        where = columns if shared else columns[starts[i] : starts[i + 1]]
         for c in active:
-            score = 0.0
-            for p in range(start, stop):
-                score += W[c, columns[p - shift]] * values[p]
+            w, score = W[c], 0.0
+            for p in range(x.size):
+                score += w[where[p]] * x[p]
             score += b[c]
             if not math.isfinite(score):
                 return int(i)
@@ -127,8 +144,8 @@ def one_pass(
             if y * score > margin or step == 0.0:
                 continue
             updates[c] += 1
-            for p in range(start, stop):
-                W[c, columns[p - shift]] += values[p] * step
+            for p in range(x.size):
+                w[where[p]] += x[p] * step
             if fit_intercept:
                 b[c] += step
     return -1
@@ -194,7 +211,7 @@ def train(
         if bad >= 0:
             raise _overflow(f"epoch {epoch}, sample {bad}: expected a finite decision value")
         total += updates
-        active = active[updates[active] > 1]
+        active = active[updates[active] > 0]
     if not (np.isfinite(W).all() and np.isfinite(b).all()):
         raise _overflow(f"epoch {epoch}: expected finite weights")
     return Outcome(epoch, active.size == 0, total)

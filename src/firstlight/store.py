@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as tensors_to_bytes
 
 from firstlight.errors import FolderError
-from firstlight.record import to_json, write_atomically
+from firstlight.files import to_json, write_atomically
 
 Scalar = float | int | str
 

@@ -54,6 +54,11 @@ def _start_worker(ticks: Any, threads: int) -> None:
     torch.set_flush_denormal(True)
 
 
+def _identity(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a trial is; keys with a leading underscore only say where things lie today."""
+    return {name: value for name, value in spec.items() if not name.startswith("_")}
+
+
 def _perform(work: str, name: str, spec: dict[str, Any], path: Path | None) -> TrialResult:
     """Run one trial in a worker, store it, and return it."""
     module, function = work.split(":")
@@ -61,7 +66,7 @@ def _perform(work: str, name: str, spec: dict[str, Any], path: Path | None) -> T
     facts, arrays = run(spec, lambda done, total: _ticks.put((name, done, total)))
     result = TrialResult(facts, arrays)
     if path is not None:
-        write_trial(path, spec, result)
+        write_trial(path, _identity(spec), result)
     return result
 
 
@@ -163,7 +168,8 @@ def run_trials(
 
     Args:
         work: ``"module:function"``, called as ``function(spec, tick) -> (facts, arrays)``.
-        trials: name → spec; names are file names, specs JSON-ready.
+        trials: name → spec; names are file names, specs JSON-ready. A key with a leading underscore
+            (a folder, say) is no part of what the trial is.
         context: run folder, device and progress.
         label: what the progress is called.
         threads: threads in each process; a fixed number, since the order of sums depends on it.
@@ -176,7 +182,7 @@ def run_trials(
     pending: Pending = {}
     for name, spec in trials.items():
         path = None if context.folder is None else context.folder / "trials" / f"{name}.safetensors"
-        found = None if path is None else read_trial(path, spec)
+        found = None if path is None else read_trial(path, _identity(spec))
         if found is None:
             pending[name] = (spec, path)
         else:

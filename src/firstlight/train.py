@@ -127,7 +127,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int = 500
+    model: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int = 250
 ) -> Evaluation:
     """Return loss and accuracy in evaluation mode; the model's mode is put back afterwards.
 

@@ -123,11 +123,11 @@ def _rows(sets: int, plain: float, fast: float, gap: float) -> list[dict[str, An
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Return the measurements as aligned text."""
     lines = [f"{'way':<26}{'trainings':>10}{'seconds':>10}{'per second':>13}{'faster':>9}"]
-    for row in rows:
-        lines.append(
-            f"{row['way']:<26}{row['fits']:>10,}{row['seconds']:>10.4f}"
-            f"{row['fits_per_second']:>13,.0f}{row['times_faster']:>8.1f}×"
-        )
+    lines += [
+        f"{row['way']:<26}{row['fits']:>10,}{row['seconds']:>10.4f}"
+        f"{row['fits_per_second']:>13,.0f}{row['times_faster']:>8.1f}×"
+        for row in rows
+    ]
     gap = rows[-1]["largest_difference"]
     lines.append(f"Weights agree to {gap:.1g} (limit {TOLERANCE:g}); {cores()} cores.")
     return "\n".join(lines)

@@ -11,7 +11,7 @@ import tyro
 from firstlight.cli.parsing import folder, parse
 from firstlight.configs import STUDIES, Config, Preset, config_of
 from firstlight.errors import ConfigError
-from firstlight.record import to_json
+from firstlight.files import to_json
 
 USAGE = f"""usage: firstlight run STUDY [OPTIONS]
 

@@ -52,10 +52,11 @@ def run_study(
     }
     claim(folder, identity)
     if (folder / RECORD_FILE).exists():
+        finished = load(folder)
         say(f"{config.study}: already finished in {folder}")
-        return load(folder)
+        return finished
     with progress(config.study) as report:
-        context = Context(folder=folder, data=data, device=device, download=False, progress=report)
+        context = Context(folder=folder, data=data, device=device, progress=report)
         record = studies.run(config, context)
     save(record, folder)
     return record

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from firstlight.figures.style import Plot as Plot
 from firstlight.figures.style import look
-from firstlight.record import write_atomically
+from firstlight.files import write_atomically
 
 
 def plots(study: str) -> tuple[Plot, ...]:

@@ -170,6 +170,11 @@ def size(fact: Fact) -> str:
     return NONE if fact.n is None else number(fact.n)
 
 
+def tie(text: str) -> str:
+    """Return text in which no line can break between a number and its per cent sign."""
+    return re.sub(r"(?<=\d) (?=%)", _GAP, text)
+
+
 _SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z(“\"])")
 _NO_END = re.compile(r"(\b(e\.g|i\.e|vs|[Ff]ig|[Ee]q|[Ss]ec|cf|al)|\b[A-Z])\.$")
 

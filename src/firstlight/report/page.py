@@ -11,7 +11,8 @@ from markupsafe import Markup
 from firstlight import __version__
 from firstlight.configs import STUDIES
 from firstlight.errors import RecordError
-from firstlight.record import RECORD_FILE, Record, load, write_atomically
+from firstlight.files import write_atomically
+from firstlight.record import RECORD_FILE, Record, load
 from firstlight.report import format as fmt
 from firstlight.report.view import Drawn, Numbering, View, draw_all
 

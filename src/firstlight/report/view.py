@@ -61,7 +61,7 @@ def draw_all(record: Record) -> dict[str, Drawn]:
         if plot.when(record):
             figure = plot.figure(record)
             width, height = (round(PIXELS_PER_INCH * side) for side in figure.get_size_inches())
-            words = plot.caption_for(record), plot.alt_for(record)
+            words = fmt.tie(plot.caption_for(record)), plot.alt_for(record)
             drawn[plot.name] = Drawn(to_svg(figure), *words, width, height)
     return drawn
 
@@ -101,7 +101,7 @@ class View:
 
     def verdict(self, number: str) -> str:
         """Return the record's answer to a question of the assignment."""
-        return self.record.verdicts.get(number, "Not answered by this run.")
+        return fmt.tie(self.record.verdicts.get(number, "Not answered by this run."))
 
     def short_verdict(self, number: str) -> str:
         """Return the first sentence of the answer."""

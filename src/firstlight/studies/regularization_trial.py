@@ -1,10 +1,11 @@
 """One trial of the regularization study: one arm, one seed, trained, measured, tested once."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from firstlight import data, seeds
-from firstlight.configs import Arm, RegularizationConfig
+from firstlight.configs import Arm, Config, RegularizationConfig
 from firstlight.data.batches import count, shuffled
 from firstlight.models.lenet5 import LAYERS, LeNet5
 from firstlight.studies import regularization_measures as measures
@@ -40,7 +41,7 @@ CHECKPOINTS = 8
 PROBE_IMAGES = 512
 """Validation images on which that movement is measured."""
 
-VARIANCE_IMAGES = 4_096
+VARIANCE_IMAGES = 2_048
 """Training images on which the variance at each batch normalization is measured."""
 
 
@@ -89,11 +90,27 @@ def split(dataset: data.Dataset, config: RegularizationConfig, device: str = "cp
 
 
 @lru_cache(maxsize=1)
-def _split_once(folder: str | None, values: tuple[tuple[str, Any], ...], device: str) -> Split:
-    """Read the data once in a worker, however many trials it runs."""
+def _loaded(folder: str | None, values: str, device: str) -> Split:
     place = None if folder is None else Path(folder)
-    config = cast(RegularizationConfig, RegularizationConfig.from_dict(dict(values)))
-    return split(data.load("mnist", folder=place, download=False), config, device)
+    config = RegularizationConfig.from_dict(json.loads(values))
+    return split(data.load("mnist", folder=place, download=False), _checked(config), device)
+
+
+def loaded(folder: str | None, values: Mapping[str, Any], device: str) -> Split:
+    """Return the run's images, read once in each process, however many trials it runs.
+
+    Args:
+        folder: the folder with the data, or None for the known places.
+        values: the config's values.
+        device: where the tensors shall lie.
+    """
+    return _loaded(folder, json.dumps(dict(values), sort_keys=True), device)
+
+
+def _checked(config: Config) -> RegularizationConfig:
+    if not isinstance(config, RegularizationConfig):
+        raise TypeError(f"config: expected a RegularizationConfig, got {type(config).__name__}")
+    return config
 
 
 def standardized(parts: Split) -> Split:
@@ -134,9 +151,8 @@ def train_arm(spec: dict[str, Any], tick: Tick) -> tuple[Facts, Arrays]:
             ``_data``, the folder with the data or None.
         tick: called as ``tick(steps done, steps in all)``.
     """
-    config = cast(RegularizationConfig, RegularizationConfig.from_dict(spec["config"]))
-    values = tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in spec["config"].items())
-    parts = _split_once(spec["_data"], values, spec["device"])
+    config = _checked(RegularizationConfig.from_dict(spec["config"]))
+    parts = loaded(spec["_data"], spec["config"], spec["device"])
     return train_on(parts, spec["arm"], config, spec["index"], tick, device=spec["device"])
 
 
@@ -157,7 +173,8 @@ def train_on(
     facts: Facts = {}
     arrays: Arrays = {f"curve.{name}": np.array(values) for name, values in curves.items()}
     arrays["movement"] = moved
-    facts |= {f"covariate_shift.{k}": float(v) for k, v in zip(measures.RECEIVERS, moved.mean(0))}
+    for layer, value in zip(measures.RECEIVERS, moved.mean(0), strict=True):
+        facts[f"covariate_shift.{layer}"] = float(value)
     facts |= _coadaptation(model, parts, config, index)
     more, tensors = _norm_state(model, parts, config)
     for name in ("train", "validation", "test"):

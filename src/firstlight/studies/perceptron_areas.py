@@ -42,7 +42,8 @@ def below(points: ArrayLike) -> Floats:
         raise ValueError("points: expected coordinates of at least 0, got a negative one or NaN")
     low, high = x.min(axis=-1), x.max(axis=-1)
     half = np.divide(low, 2 * high, out=np.zeros_like(low), where=high > 0)
-    return np.where(x[..., 0] > x[..., 1], half, 1 - half)
+    u: Floats = np.where(x[..., 0] > x[..., 1], half, 1 - half)
+    return u
 
 
 def thresholds(weights: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
@@ -97,7 +98,8 @@ def accuracy_on(weights: ArrayLike, points: ArrayLike) -> Floats:
     left, right = np.searchsorted(u, p, "left"), np.searchsorted(u, p, "right")
     below_positive = positives[left] + negatives - (left - positives[left])
     above_positive = (positives[-1] - positives[right]) + (right - positives[right])
-    return np.where(under, below_positive, above_positive) / total
+    share: Floats = np.where(under, below_positive, above_positive) / total
+    return share
 
 
 def _distances(p: Floats, q: Floats) -> Floats:
@@ -105,7 +107,8 @@ def _distances(p: Floats, q: Floats) -> Floats:
     ordered = np.sort(q)
     sums = np.concatenate([[0.0], np.cumsum(ordered)])
     k = np.searchsorted(ordered, p)
-    return p * k - sums[k] + (sums[-1] - sums[k]) - p * (len(q) - k)
+    out: Floats = p * k - sums[k] + (sums[-1] - sums[k]) - p * (len(q) - k)
+    return out
 
 
 def disagreements(weights: ArrayLike) -> Floats:
@@ -123,7 +126,7 @@ def disagreements(weights: ArrayLike) -> Floats:
     """
     p, under = thresholds(weights)
     if p.ndim != 1 or len(p) < 2:
-        raise ValueError(f"weights: expected shape (R, 2) with R >= 2, got {p.shape + (2,)}")
+        raise ValueError(f"weights: expected shape (R, 2) with R >= 2, got {(*p.shape, 2)}")
     total = np.zeros(len(p))
     for side in (under, ~under):
         total[side] += _distances(p[side], p[side])
