@@ -15,15 +15,8 @@ from firstlight import data, seeds
 from firstlight.configs import ARMS, Arm, RegularizationConfig
 from firstlight.context import Context, cores
 from firstlight.data.batches import count, shuffled
-from firstlight.studies.regularization_trial import (
-    DROPS,
-    NORMS,
-    Split,
-    loaded,
-    network,
-    split,
-    standardized,
-)
+from firstlight.studies.regularization_data import Split, loaded, split, standardized
+from firstlight.studies.regularization_trial import DROPS, NORMS, network
 from firstlight.sweep import run_trials
 from firstlight.train import fit, one_cycle
 

@@ -1,10 +1,6 @@
 """One trial of the regularization study: one arm, one seed, trained, measured, tested once."""
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,11 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from firstlight import data, seeds
-from firstlight.configs import Arm, Config, RegularizationConfig
+from firstlight import seeds
+from firstlight.configs import Arm, RegularizationConfig
 from firstlight.data.batches import count, shuffled
 from firstlight.models.lenet5 import LAYERS, LeNet5
 from firstlight.studies import regularization_measures as measures
+from firstlight.studies.regularization_data import Split, checked, loaded, standardized
 from firstlight.train import evaluate, fit, one_cycle
 
 Tick = Callable[[int, int], None]
@@ -43,84 +40,6 @@ PROBE_IMAGES = 512
 
 VARIANCE_IMAGES = 2_048
 """Training images on which the variance at each batch normalization is measured."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """Images as tensors: pixels from 0 to 1, not yet standardized; labels as int64.
-
-    Args:
-        train: images and labels to learn from.
-        validation: held-out images and labels; everything but the final score is measured here.
-        test: the test set, used once.
-    """
-
-    train: tuple[Tensor, Tensor]
-    validation: tuple[Tensor, Tensor]
-    test: tuple[Tensor, Tensor]
-
-
-def sizes(config: RegularizationConfig, available: int) -> tuple[int, int]:
-    """Return how many images are trained on and held out, of the ``available`` ones.
-
-    Example:
-        >>> sizes(RegularizationConfig(train_images=60_000), 60_000)
-        (55000, 5000)
-    """
-    n = min(config.train_images, available)
-    held_out = max(1, round(n * config.validation_share))
-    return n - held_out, held_out
-
-
-def split(dataset: data.Dataset, config: RegularizationConfig, device: str = "cpu") -> Split:
-    """Return the run's images: a random choice that depends on the run's seed alone."""
-
-    def take(images: NDArray[np.uint8], labels: NDArray[np.uint8], which: Any) -> Any:
-        x = torch.from_numpy(images[which]).to(device).float().div_(255)
-        return x, torch.from_numpy(labels[which].astype(np.int64)).to(device)
-
-    n, held_out = sizes(config, len(dataset.train_images))
-    order = seeds.generator(config.seed, "images").permutation(len(dataset.train_images))
-    tests = seeds.generator(config.seed, "test images").permutation(len(dataset.test_images))
-    return Split(
-        train=take(dataset.train_images, dataset.train_labels, order[:n]),
-        validation=take(dataset.train_images, dataset.train_labels, order[n : n + held_out]),
-        test=take(dataset.test_images, dataset.test_labels, np.sort(tests[: config.test_images])),
-    )
-
-
-@lru_cache(maxsize=1)
-def _loaded(folder: str | None, values: str, device: str) -> Split:
-    place = None if folder is None else Path(folder)
-    config = RegularizationConfig.from_dict(json.loads(values))
-    return split(data.load("mnist", folder=place, download=False), _checked(config), device)
-
-
-def loaded(folder: str | None, values: Mapping[str, Any], device: str) -> Split:
-    """Return the run's images, read once in each process, however many trials it runs.
-
-    Args:
-        folder: the folder with the data, or None for the known places.
-        values: the config's values.
-        device: where the tensors shall lie.
-    """
-    return _loaded(folder, json.dumps(dict(values), sort_keys=True), device)
-
-
-def _checked(config: Config) -> RegularizationConfig:
-    if not isinstance(config, RegularizationConfig):
-        raise TypeError(f"config: expected a RegularizationConfig, got {type(config).__name__}")
-    return config
-
-
-def standardized(parts: Split) -> Split:
-    """Return the images minus the training images' mean, over their standard deviation."""
-    images = parts.train[0]
-    mean, deviation = images.mean(), images.std(correction=0)
-    train, validation, test = (
-        ((x - mean) / deviation, y) for x, y in (parts.train, parts.validation, parts.test)
-    )
-    return Split(train, validation, test)
 
 
 def network(arm: Arm, config: RegularizationConfig, index: int, device: str = "cpu") -> LeNet5:
@@ -151,7 +70,7 @@ def train_arm(spec: dict[str, Any], tick: Tick) -> tuple[Facts, Arrays]:
             ``_data``, the folder with the data or None.
         tick: called as ``tick(steps done, steps in all)``.
     """
-    config = _checked(RegularizationConfig.from_dict(spec["config"]))
+    config = checked(RegularizationConfig.from_dict(spec["config"]))
     parts = loaded(spec["_data"], spec["config"], spec["device"])
     return train_on(parts, spec["arm"], config, spec["index"], tick, device=spec["device"])
 
