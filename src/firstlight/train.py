@@ -1,7 +1,8 @@
 """One training loop, used by every study that trains a network."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,10 +127,21 @@ class Evaluation:
         return float(self.correct.mean())
 
 
+@contextmanager
+def modes_kept(model: nn.Module) -> Iterator[None]:
+    """Put every module back into the mode, training or evaluation, that it had before."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
 def evaluate(
     model: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int = 250
 ) -> Evaluation:
-    """Return loss and accuracy in evaluation mode; the model's mode is put back afterwards.
+    """Return loss and accuracy in evaluation mode; every module's mode is put back.
 
     Args:
         model: images → logits, shape (batch, classes).
@@ -140,14 +152,13 @@ def evaluate(
     _same_length(images, labels)
     if len(images) == 0:
         raise ValueError("images: expected at least 1, got 0")
-    was_training, loss, correct = model.training, 0.0, []
-    model.eval()
-    with torch.inference_mode():
+    loss, correct = 0.0, []
+    with modes_kept(model), torch.inference_mode():
+        model.eval()
         for x, y in zip(
             torch.split(images, batch_size), torch.split(labels, batch_size), strict=True
         ):
             logits = model(x)
             loss += float(functional.cross_entropy(logits.double(), y, reduction="sum"))
             correct.append(logits.argmax(1) == y)
-    model.train(was_training)
     return Evaluation(loss / len(images), torch.cat(correct).cpu().numpy())

@@ -43,7 +43,7 @@ def draw_variance_shift(record: Record) -> Figure:
         _by_layer(ax, record, measure, NORM_LAYERS, label=measure == "variance_shift")
     axes[0].set(ylabel="Variance / running variance", title="In training (dropout on)")
     axes[1].set(title="At test time (dropout off)")
-    figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.legend(*axes[1].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 
@@ -59,7 +59,7 @@ def draw_coadaptation(record: Record) -> Figure:
     axes[1].axhline(0, color=MUTED, linewidth=1, linestyle="--")
     axes[1].set_xticks([])
     axes[1].set(ylabel="Accuracy lost (points)", title="Half of fc1 silenced")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 
@@ -78,7 +78,7 @@ def draw_covariate_shift(record: Record) -> Figure:
         xlabel="Part of the first epoch", ylabel="Movement (standard deviations)",
         title="Movement over time, mean of layers", yscale="log",
     )  # fmt: skip
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 

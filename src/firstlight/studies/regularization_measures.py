@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from firstlight.models.lenet5 import LeNet5
-from firstlight.train import evaluate
+from firstlight.train import evaluate, modes_kept
 
 Vector = NDArray[np.float64]
 
@@ -29,20 +29,17 @@ def measuring(model: LeNet5, *, dropout: bool, batch_statistics: bool) -> Iterat
             statistics, as at test time.
     """
     norms = [module for module in model.norms.values() if isinstance(module, nn.BatchNorm1d)]
-    modes = {module: module.training for module in model.modules()}
     momenta = [norm.momentum for norm in norms]
-    try:
-        model.train(dropout)
-        for norm in norms:
-            norm.train(batch_statistics)
-            norm.momentum = 0.0  # the running statistics move by nothing
-        with torch.inference_mode():
+    with modes_kept(model), torch.inference_mode():
+        try:
+            model.train(dropout)
+            for norm in norms:
+                norm.train(batch_statistics)
+                norm.momentum = 0.0  # the running statistics move by nothing
             yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
 
 
 def batch_variances(
