@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from firstlight.errors import RecordError
-from firstlight.record import ARRAYS_FILE, RECORD_FILE, Array, Fact, Record, load, save
 from firstlight.files import write_atomically as write
+from firstlight.record import ARRAYS_FILE, RECORD_FILE, Array, Fact, Record, load, save
 
 
 def sample() -> Record:

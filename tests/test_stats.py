@@ -38,6 +38,13 @@ def test_mean_equals_the_t_table() -> None:
     assert fact.high == pytest.approx(3 + half, abs=1e-5)
 
 
+def test_the_interval_of_a_share_ends_where_shares_end() -> None:
+    free, held = stats.mean([0.9, 1.0]), stats.mean([0.9, 1.0], within=(0, 1))
+    assert free.high is not None
+    assert free.high > 1
+    assert (held.value, held.low, held.high) == (free.value, free.low, 1.0)
+
+
 def test_single_observation_has_no_interval() -> None:
     assert stats.mean([2.0]) == Fact(2.0, n=1)
 

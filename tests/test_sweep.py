@@ -10,8 +10,8 @@ import pytest
 
 from firstlight.context import Context, cores
 from firstlight.errors import DataError, FolderError, TrialError
-from firstlight.store import claim, read_trial, write_trial
 from firstlight.store import TrialResult as Result
+from firstlight.store import claim, read_trial, write_trial
 from firstlight.sweep import run_trials
 
 WORK = "sweep_work:square"

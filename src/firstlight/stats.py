@@ -40,18 +40,20 @@ def proportion(successes: int, n: int) -> Fact:
     return Fact(successes / n, float(interval.low), float(interval.high), int(n))
 
 
-def mean(values: Any) -> Fact:
+def mean(values: Any, *, within: tuple[float, float] = (-math.inf, math.inf)) -> Fact:
     """Return the mean with Student's t interval; no interval for a single value.
 
     Args:
         values: shape (n,), independent observations.
+        within: the values that the mean can take, e.g. (0, 1) for shares; the interval ends there.
     """
     x = _vector("values", values)
     centre = float(x.mean())
     if x.size < 2:
         return Fact(centre, n=int(x.size))
     half = float(scipy_stats.t.ppf((1 + CONFIDENCE) / 2, x.size - 1)) * _standard_error(x)
-    return Fact(centre, centre - half, centre + half, int(x.size))
+    low, high = max(within[0], centre - half), min(within[1], centre + half)
+    return Fact(centre, low, high, int(x.size))
 
 
 def _standard_error(x: np.ndarray) -> float:

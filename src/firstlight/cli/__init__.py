@@ -16,6 +16,7 @@ COMMANDS = {
     "run": "run one study, with every parameter of its config as an option",
     "report": "make the page of a run folder again, from its records alone",
     "data": "list the data sets and where they were found, or fetch them",
+    "born-dead": "how likely a ReLU network of a given shape is dead before it is trained",
     "bench": "time a part of firstlight against the plain way of doing it",
 }
 
@@ -24,7 +25,7 @@ USAGE = f"""usage: firstlight COMMAND [OPTIONS]
 The first look at a neural network before you train it.
 
 commands:
-{chr(10).join(f"  {name:<8}{text}" for name, text in COMMANDS.items())}
+{chr(10).join(f"  {name:<11}{text}" for name, text in COMMANDS.items())}
 
 options:
   -h, --help     show this help and exit
@@ -50,7 +51,7 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     if name not in COMMANDS:
         raise ConfigError(f"command: expected one of {', '.join(COMMANDS)}, got {name!r}")
-    module = import_module(f"firstlight.cli.{name}")
+    module = import_module(f"firstlight.cli.{name.replace('-', '_')}")
     status: int = module.main(rest)
     return status
 

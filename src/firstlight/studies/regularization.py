@@ -4,6 +4,7 @@ All arms of a seed share the initial weights, the batches and, where they drop, 
 comparison is paired over seeds. Nothing is chosen on the test set.
 """
 
+import math
 import time
 from collections.abc import Mapping
 from itertools import combinations
@@ -111,7 +112,9 @@ def all_facts(trials: Trials) -> dict[str, Fact]:
         for name in results[0].facts:
             head, _, layer = name.partition(".")
             full = f"{head}.{arm}.{layer}" if layer else f"{head}.{arm}"
-            facts[full] = stats.mean(_values(results, name))
+            share = head.endswith("_accuracy") or head == "coadaptation"
+            limits = (0.0, 1.0) if share else (-math.inf, math.inf)
+            facts[full] = stats.mean(_values(results, name), within=limits)
         facts |= _learned(arm, results)
         facts[f"covariate_shift.{arm}"] = stats.mean(_mean_over_layers(results, "covariate_shift"))
     for first, second in combinations(trials, 2):

@@ -1,0 +1,192 @@
+"""P(born dead): by Monte Carlo for any network, between its bounds, and exactly where it is known.
+
+Depth L counts the layers with the linear output: L − 1 hidden ReLU layers of width N. A layer is
+sign-symmetric when a unit's weights and bias are as likely as their negatives, independently of
+the other units: all rules but ``rai``. Then a layer is zero at a given point with probability 2^−N.
+"""
+
+import math
+from collections.abc import Callable
+
+from firstlight import seeds
+from firstlight.ensemble import angle
+from firstlight.ensemble.dead import HALF_WIDTH
+from firstlight.ensemble.dead import born_dead as born_dead
+from firstlight.ensemble.initial import Init, initial
+from firstlight.ensemble.spec import Network
+from firstlight.record import Fact
+from firstlight.stats import proportion
+
+Report = Callable[[str, int, int], None]
+
+NORMAL: tuple[Init, ...] = ("he", "xavier")
+"""Rules with independent normal weights and zero biases; their scale does not matter."""
+SYMMETRIC: tuple[Init, ...] = (*NORMAL, "torch", "orthogonal")
+"""Rules whose layers are sign-symmetric."""
+_NUMBERS = 2**20  # parameters drawn at once
+
+
+def _check(width: int, depth: int) -> None:
+    if width < 1:
+        raise ValueError(f"width: expected at least 1, got {width}")
+    if depth < 2:
+        raise ValueError(f"depth: expected at least 2 (one hidden layer), got {depth}")
+
+
+def _once(chance: float, times: int) -> float:
+    """Return 1 − (1 − chance)^times without cancellation."""
+    if chance >= 1:
+        return float(times > 0)
+    return -math.expm1(times * math.log1p(-chance))
+
+
+def _three_layers(width: int) -> float:
+    """Return P(born dead) for L = 3 and one input: the second layer sees one ray, or two.
+
+    The first leaves one with probability 2^(1−N), otherwise two at a right angle.
+    """
+    half: float = 2.0**-width
+    return 2 * half * half + (1 - 2 * half) * half * half
+
+
+def upper_bound(width: int, depth: int) -> float:
+    """Return the upper bound 1 − (1 − 2^−N)^(L−1): some layer is zero at one given point.
+
+    It holds for every number of inputs and every sign-symmetric initialisation.
+
+    Args:
+        width: units N in each hidden layer, at least 1.
+        depth: layers L with the linear output, at least 2.
+
+    Example:
+        >>> upper_bound(2, 3)
+        0.4375
+
+    Source: L. Lu, Y. Shin, Y. Su, G. E. Karniadakis, "Dying ReLU and initialization" (2020), with
+    L − 1 hidden layers.
+    """
+    _check(width, depth)
+    return _once(2.0**-width, depth - 1)
+
+
+def lower_bound(width: int, depth: int) -> float:
+    """Return the lower bound for one input, zero biases and independent normal weights.
+
+    1 − a^(L−2) + c (b^(L−2) − a^(L−2)) with a = 1 − 2^−N, b = 1 − 2^−(N−1) − (N−1) 4^−N and
+    c = (1 − 2^(1−N))(1 − 2^−N)/(1 + (N−1) 2^−N). It is exact for L <= 3 and for N = 1.
+
+    Args:
+        width: units N in each hidden layer, at least 1.
+        depth: layers L with the linear output, at least 2.
+
+    Example:
+        >>> lower_bound(2, 3)
+        0.15625
+
+    Source: L. Lu, Y. Shin, Y. Su, G. E. Karniadakis, "Dying ReLU and initialization" (2020).
+    """
+    _check(width, depth)
+    if depth == 3:
+        return _three_layers(width)  # what the formula gives, without its rounding
+    half = 2.0**-width
+    one = _once(half, depth - 2)
+    two = _once(2 * half + (width - 1) * half * half, depth - 2)
+    c = (1 - 2 * half) * (1 - half) / (1 + (width - 1) * half)
+    return max(one - c * (two - one), 0.0)
+
+
+def exact(width: int, depth: int, inputs: int = 1) -> float | None:
+    """Return P(born dead) for zero biases and independent normal weights, or None if not known.
+
+    Known for one hidden layer (0), for width 1, for one input with L = 3 or width 2 (a quadrature,
+    see ``angle``), and for L = 3 with at least as many inputs as units: the first layer then
+    reaches every point of the orthant, and the second is zero if all its weights are negative.
+
+    Args:
+        width: units N in each hidden layer, at least 1.
+        depth: layers L with the linear output, at least 2.
+        inputs: input dimension, at least 1.
+
+    Example:
+        >>> exact(2, 3), exact(3, 10)
+        (0.15625, None)
+    """
+    _check(width, depth)
+    if inputs < 1:
+        raise ValueError(f"inputs: expected at least 1, got {inputs}")
+    if depth == 2:
+        return 0.0
+    if width == 1:
+        return lower_bound(1, depth)
+    if depth == 3:
+        if inputs == 1:
+            return _three_layers(width)
+        return 2.0 ** -(width * width) if inputs >= width else None
+    if width == 2 and inputs == 1:
+        # The clip takes away rounding alone, where all three come close to 1.
+        return min(max(angle.two_wide(depth), lower_bound(2, depth)), upper_bound(2, depth))
+    return None
+
+
+def safe_width(depth: int, risk: float) -> int:
+    """Return the smallest width whose upper bound is at most ``risk``.
+
+    N >= log2((L − 1)/risk) is the simple rule: always enough, and at most a unit or two more.
+
+    Args:
+        depth: layers L with the linear output, at least 2.
+        risk: accepted probability to be born dead, between 0 and 1.
+
+    Example:
+        >>> safe_width(10, 0.01)
+        10
+    """
+    _check(1, depth)
+    if not 0 < risk < 1:
+        raise ValueError(f"risk: expected between 0 and 1, got {risk}")
+    width = max(1, math.ceil(math.log2(depth - 1) - math.log2(risk)))  # the simple rule
+    while width > 1 and upper_bound(width - 1, depth) <= risk:
+        width -= 1
+    return width
+
+
+def probability(
+    network: Network,
+    init: Init = "he",
+    networks: int = 200_000,
+    seed: int = 0,
+    *,
+    low: float = -HALF_WIDTH,
+    high: float = HALF_WIDTH,
+    progress: Report | None = None,
+) -> Fact:
+    """Estimate P(born dead) by drawing networks, with Wilson's 95 % interval.
+
+    The same seed gives the same networks; the first of many are those of a smaller draw.
+
+    Args:
+        network: the shape, of any widths and inputs; see ``born_dead`` for what is exact.
+        init: the initialisation, see ``initial``.
+        networks: how many to draw, at least 1.
+        seed: at least 0.
+        low: lower end of every input.
+        high: upper end of every input, above ``low``.
+        progress: told ("networks", done, total) now and then.
+
+    Example:
+        >>> estimate = probability(Network((1, 2, 2, 1)), networks=1000)
+        >>> estimate.low < 5 / 32 < estimate.high
+        True
+    """
+    if networks < 1:
+        raise ValueError(f"networks: expected at least 1, got {networks}")
+    source = seeds.generator(seed, "born dead", init)
+    step = max(1, _NUMBERS // network.parameters)
+    dead = 0
+    for first in range(0, networks, step):
+        count = min(step, networks - first)
+        parameters = initial(network, init, count, source)
+        dead += int(born_dead(network, parameters, low, high).sum())
+        if progress is not None:
+            progress("networks", first + count, networks)
+    return proportion(dead, networks)

@@ -1,0 +1,228 @@
+"""Vectors of one number for each network, and the arithmetic on them, written as LLVM instructions.
+
+A ``Vector`` holds the same quantity of LANES networks. Adding two of them writes one instruction of
+the program that is being built; nothing is computed here.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from llvmlite import ir
+
+I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
+WIDTH = 64
+"""Bytes of a vector: one register of AVX-512, two of AVX2, four of NEON."""
+
+FLAGS = ("contract", "nsz")  # a·b + c may be one instruction; nothing else may change a rounding
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A floating type: its LLVM type, its size in bytes, and how fine its exponential must be."""
+
+    name: str
+    scalar: Any
+    size: int
+    terms: (
+        int  # of the Taylor series of exp(r) − 1 on |r| <= ln 2 / 2, to one unit in the last place
+    )
+    largest: float  # beyond ± this, exp is held: it neither overflows nor becomes subnormal
+    tiny: float  # moments below this are zero: subnormal numbers slow processors a hundredfold
+
+    @property
+    def lanes(self) -> int:
+        """Numbers in one vector."""
+        return WIDTH // self.size
+
+    @cached_property
+    def vector(self) -> Any:
+        """LLVM's type of a vector."""
+        return ir.VectorType(self.scalar, self.lanes)
+
+
+KINDS = {
+    "float32": Kind("float32", ir.FloatType(), 4, 8, 87.0, 1e-30),
+    "float64": Kind("float64", ir.DoubleType(), 8, 14, 700.0, 1e-290),
+}
+
+
+class Writer:
+    """Writes instructions of one kind of number at the builder's position."""
+
+    def __init__(self, builder: ir.IRBuilder, kind: Kind) -> None:
+        self.builder, self.kind = builder, kind
+
+    def constant(self, value: float) -> "Vector":
+        """Return ``value`` in every lane."""
+        return Vector(self, ir.Constant(self.kind.vector, [value] * self.kind.lanes))
+
+    def spread(self, scalar: Any, kind: Any = None) -> Any:
+        """Return an LLVM scalar in every lane."""
+        lanes, b = self.kind.lanes, self.builder
+        undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
+        first = b.insert_element(undefined, scalar, ir.Constant(I32, 0))
+        zeros = ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
+        return b.shuffle_vector(first, undefined, zeros)
+
+    def number(self, scalar: Any) -> "Vector":
+        """Return a scalar of this kind in every lane."""
+        return Vector(self, self.spread(scalar))
+
+    def load(self, pointer: Any, index: Any) -> "Vector":
+        """Return the vector at ``pointer[index]``."""
+        place = self.builder.gep(pointer, [whole(index)])
+        return Vector(self, self.builder.load(place, align=WIDTH))
+
+    def store(self, vector: "Vector", pointer: Any, index: Any) -> None:
+        """Put a vector at ``pointer[index]``."""
+        self.builder.store(vector.value, self.builder.gep(pointer, [whole(index)]), align=WIDTH)
+
+    def variable(self) -> "Variable":
+        """Return a vector that may be changed, zero at first; LLVM keeps it in a register."""
+        with self.builder.goto_entry_block():
+            place = self.builder.alloca(self.kind.vector)
+        variable = Variable(self, place)
+        variable.set(self.constant(0.0))
+        return variable
+
+    def call(self, name: str, *vectors: "Vector") -> "Vector":
+        """Return one of LLVM's own functions of vectors, lane by lane."""
+        return Vector(self, lanewise(self.builder, name, *(v.value for v in vectors)))
+
+    @contextmanager
+    def loop(self, start: Any, stop: Any, step: int = 1) -> Iterator[Any]:
+        """Write a loop: the body is written within; the index runs from start to below stop."""
+        b = self.builder
+        before = b.block
+        head, body, end = (b.append_basic_block(name) for name in ("head", "body", "end"))
+        b.branch(head)
+        b.position_at_end(head)
+        index = b.phi(I64)
+        index.add_incoming(whole(start), before)
+        b.cbranch(b.icmp_unsigned("<", index, whole(stop)), body, end)
+        b.position_at_end(body)
+        yield index
+        index.add_incoming(b.add(index, whole(step)), b.block)
+        b.branch(head)
+        b.position_at_end(end)
+
+
+def whole(number: Any) -> Any:
+    """Return a Python integer as LLVM's 64-bit constant; LLVM values pass."""
+    return ir.Constant(I64, number) if isinstance(number, int) else number
+
+
+def lanewise(builder: ir.IRBuilder, name: str, *values: Any) -> Any:
+    """Return LLVM's function ``name`` of vectors of one type; llvmlite declares only scalar ones."""
+    kind = values[0].type
+    letters = {"float": "f32", "double": "f64", "i32": "i32", "i64": "i64"}
+    full = f"{name}.v{kind.count}{letters[str(kind.element)]}"
+    function = builder.module.globals.get(full)
+    if function is None:
+        declared = ir.FunctionType(kind, [kind] * len(values))
+        function = ir.Function(builder.module, declared, full)
+    return builder.call(function, values)
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A place for one vector."""
+
+    writer: Writer
+    place: Any
+
+    def get(self) -> "Vector":
+        """Return the present value."""
+        return Vector(self.writer, self.writer.builder.load(self.place))
+
+    def set(self, vector: "Vector") -> None:
+        """Change the value."""
+        self.writer.builder.store(vector.value, self.place)
+
+    def add(self, vector: "Vector") -> None:
+        """Add to the value."""
+        self.set(self.get() + vector)
+
+    def add_rounded(self, vector: "Vector") -> None:
+        """Add to the value a number that is rounded first, in whatever program it was computed."""
+        total = self.writer.builder.fadd(self.get().value, vector.value)
+        self.set(Vector(self.writer, total))
+
+
+@dataclass(frozen=True)
+class Vector:
+    """One number for each network: + − × ÷ and comparisons write an instruction each."""
+
+    writer: Writer
+    value: Any
+
+    def _with(self, operation: str, other: "Vector | float") -> "Vector":
+        right = other if isinstance(other, Vector) else self.writer.constant(other)
+        write = getattr(self.writer.builder, operation)
+        return Vector(self.writer, write(self.value, right.value, flags=FLAGS))
+
+    def __add__(self, other: "Vector | float") -> "Vector":
+        return self._with("fadd", other)
+
+    def __sub__(self, other: "Vector | float") -> "Vector":
+        return self._with("fsub", other)
+
+    def __mul__(self, other: "Vector | float") -> "Vector":
+        return self._with("fmul", other)
+
+    def __truediv__(self, other: "Vector | float") -> "Vector":
+        return self._with("fdiv", other)
+
+    def compare(self, sign: str, other: "Vector | float") -> Any:
+        """Return a mask: lanes where the comparison holds."""
+        right = other if isinstance(other, Vector) else self.writer.constant(other)
+        return self.writer.builder.fcmp_ordered(sign, self.value, right.value)
+
+    def where(self, mask: Any, other: "Vector | float") -> "Vector":
+        """Return this vector in the mask's lanes, ``other`` elsewhere."""
+        right = other if isinstance(other, Vector) else self.writer.constant(other)
+        return Vector(self.writer, self.writer.builder.select(mask, self.value, right.value))
+
+    def sqrt(self) -> "Vector":
+        """Return the square root."""
+        return self.writer.call("llvm.sqrt", self)
+
+    def absolute(self) -> "Vector":
+        """Return the absolute value."""
+        return self.writer.call("llvm.fabs", self)
+
+    def expm1_exp(self) -> tuple["Vector", "Vector"]:
+        """Return exp(x) − 1 and exp(x), both to about one unit in the last place.
+
+        x = k ln 2 + r with |r| <= ln 2 / 2; exp(r) − 1 is Taylor's series; exp(x) − 1 =
+        2ᵏ (exp(r) − 1) + (2ᵏ − 1) keeps small arguments exact. Source: W. J. Cody and W. Waite,
+        "Software Manual for the Elementary Functions" (1980), chapter 6.
+        """
+        w, kind = self.writer, self.writer.kind
+        x = self.where(self.compare("<", kind.largest), kind.largest)
+        x = x.where(x.compare(">", -kind.largest), -kind.largest)
+        k = w.call("llvm.rint", x * (1 / math.log(2)))
+        high = 0.693359375  # ln 2 in two parts: the first has few bits, so k · high is exact
+        r = (x - k * high) - k * (math.log(2) - high)
+        series = w.constant(1 / math.factorial(kind.terms))
+        for power in range(kind.terms - 1, 0, -1):
+            series = series * r + 1 / math.factorial(power)
+        small, scale = series * r, self._power_of_two(k)
+        return small * scale + (scale - 1.0), small * scale + scale
+
+    def _power_of_two(self, k: "Vector") -> "Vector":
+        """Return 2ᵏ, made by writing k into the exponent's bits."""
+        w, kind = self.writer, self.writer.kind
+        b, whole_type = w.builder, I32 if kind.size == 4 else I64
+        bits, offset = (23, 127) if kind.size == 4 else (52, 1023)
+        integers = ir.VectorType(whole_type, kind.lanes)
+
+        def same(number: int) -> Any:
+            return ir.Constant(integers, [number] * kind.lanes)
+
+        shifted = b.shl(b.add(b.fptosi(k.value, integers), same(offset)), same(bits))
+        return Vector(w, b.bitcast(shifted, kind.vector))
