@@ -14,8 +14,8 @@ SOURCE = Path(firstlight.__file__).parent
 LEVELS = (
     ("__init__", "errors"),
     ("configs", "seeds", "context", "files", "record"),
-    ("stats", "provenance", "store"),
-    ("data", "models", "linear", "margin_loop", "margin_kernel"),
+    ("stats", "provenance", "store", "gaussian"),
+    ("data", "models", "linear", "margin_loop", "margin_kernel", "init", "meanfield"),
     ("train", "ensemble"),
     ("sweep",),
     ("studies",),

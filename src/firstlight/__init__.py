@@ -9,6 +9,7 @@ _HOMES = {
     "Fact": "record",
     "MarginClassifier": "linear",
     "Record": "record",
+    "initialize": "init",
     "load": "record",
     "save": "record",
 }

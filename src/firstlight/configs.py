@@ -20,10 +20,15 @@ Rectifier = Literal["relu", "leaky-relu"]
 RECTIFIERS: tuple[Rectifier, ...] = get_args(Rectifier)
 Init = Literal["he", "rai", "torch", "xavier", "orthogonal"]
 INITS: tuple[Init, ...] = get_args(Init)
+Activation = Literal["linear", "tanh", "sigmoid", "relu"]
+ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 
 
 def bounded(default: Any, low: float, high: float = math.inf, unit: str = "") -> Any:
-    """Return a dataclass field whose value must lie in [low, high]; ``unit`` is for people."""
+    """Return a dataclass field whose value must lie in [low, high]; ``unit`` is for people.
+
+    Where the default is a tuple, the value is one too: at least one number, all of them different.
+    """
     return field(default=default, metadata={"low": low, "high": high, "unit": unit})
 
 
@@ -38,6 +43,15 @@ def _check_number(name: str, value: object, spec: Field[Any]) -> None:
         bounds = f"at least {low:g}" if math.isinf(high) else f"from {low:g} to {high:g}"
         unit = f" {spec.metadata['unit']}" if spec.metadata["unit"] else ""
         raise ConfigError(f"{name}: expected {bounds}{unit}, got {value}; change {name}")
+
+
+def _check_numbers(name: str, values: object, spec: Field[Any]) -> None:
+    if not isinstance(values, tuple) or not values:
+        raise ConfigError(f"{name}: expected one or more numbers, got {values!r}; give {name} some")
+    for index, value in enumerate(values):
+        _check_number(f"{name}[{index}]", value, spec)
+    if len(set(values)) != len(values):
+        raise ConfigError(f"{name}: expected each value once, got {', '.join(map(str, values))}")
 
 
 def _check_choices(name: str, value: object, choices: tuple[str, ...]) -> None:
@@ -66,7 +80,8 @@ class Config:
         for spec in fields(self):
             value = getattr(self, spec.name)
             if "low" in spec.metadata:
-                _check_number(spec.name, value, spec)
+                many = isinstance(spec.default, tuple)
+                (_check_numbers if many else _check_number)(spec.name, value, spec)
             elif "choices" in spec.metadata:
                 _check_choices(spec.name, value, spec.metadata["choices"])
 
@@ -117,6 +132,47 @@ class PerceptronConfig(Config):
     """Step size of each update; only margin / learning rate matters."""
     max_epochs: int = bounded(10_000, 1, 10_000_000, "epochs")
     """Passes over a training set after which an unconverged classifier is left as it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitializationConfig(Config):
+    """Vanishing and exploding signals: how the scale of the initial weights passes through layers.
+
+    Every activation starts from every initialization: normal with each of the given deviations,
+    Xavier and He. All of them are scaled from the same standard normal numbers.
+    """
+
+    study: ClassVar[str] = "initialization"
+    data_set: ClassVar[str | None] = "mnist"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "quick": {},
+        "full": {"images": 1_000, "training_seeds": 50, "steps": 500},
+    }
+
+    activations: tuple[Activation, ...] = field(
+        default=ACTIVATIONS, metadata={"choices": ACTIVATIONS}
+    )
+    """Activation of the hidden layers; linear only checks the theory and is not trained."""
+    sigmas: tuple[float, ...] = bounded((0.01, 0.1, 0.14, 0.28, 1.0), 1e-3, 10.0)
+    """Standard deviations of the normal initialization, beside Xavier and He."""
+    seeds: int = bounded(50, 2, 1_000, "seeds")
+    """Independent networks of each kind, before training."""
+    images: int = bounded(256, 32, 10_000, "images")
+    """Test images that are passed through each network."""
+    width: int = bounded(100, 2, 1_000, "units")
+    """Units in each layer but the last."""
+    layers: int = bounded(5, 2, 20, "layers")
+    """Hidden layers with the activation, after the linear first one."""
+    depth: int = bounded(50, 2, 100, "layers")
+    """Hidden layers of the deep networks."""
+    training_seeds: int = bounded(5, 2, 1_000, "seeds")
+    """Independent short trainings of each kind."""
+    steps: int = bounded(100, 1, 100_000, "steps")
+    """Updates of each short training."""
+    batch_size: int = bounded(64, 1, 10_000, "images")
+    """Images in each update."""
+    learning_rate: float = bounded(0.1, 1e-9, 10.0)
+    """Step size of plain stochastic gradient descent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +248,7 @@ class RegularizationConfig(Config):
 
 
 STUDIES: dict[str, type[Config]] = {
-    c.study: c for c in (PerceptronConfig, DyingReluConfig, RegularizationConfig)
+    c.study: c for c in (PerceptronConfig, InitializationConfig, DyingReluConfig, RegularizationConfig)
 }
 """Every study by its name, in the assignment's order."""
 

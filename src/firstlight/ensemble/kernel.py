@@ -92,23 +92,21 @@ class Block:
         self.parameters = aligned(size, lanes, dtype=dtype)
         self.parameters[:] = chunk.parameters[networks].T
         self._first, self._second = (aligned(size, lanes, dtype=dtype) for _ in range(2))
-        self._places = aligned(lanes, chunk.count, dtype=np.int32)
-        self._places[:] = np.arange(chunk.count, dtype=np.int32)
+        self._data = aligned(lanes, chunk.count, plan.width, dtype=dtype)
+        self._data[:] = chunk.samples[networks if len(chunk.samples) > 1 else [0]]
         self._states = aligned(lanes, dtype=np.uint64)
         self._states[:] = [initial_state(int(chunk.seeds[r])) for r in networks]
         self._rate = aligned(lanes, dtype=dtype)
         self._rate[:] = chunk.rates[networks]
         self._batch = aligned(min(batch, chunk.count), plan.width, lanes, dtype=dtype)
-        self._offsets = aligned(lanes, dtype=np.int64)
-        self._offsets[:] = chunk.offsets(networks)
         self._powers = aligned(2, dtype=np.float64)
         self._powers[:] = 1.0
 
     def advance(self, code: Code, epochs: int) -> None:
         """Train all networks of the block for some more epochs."""
         arrays = (
-            self.parameters, self._first, self._second, self._chunk.samples, self._places,
-            self._states, self._rate, self._batch, self._offsets, self._powers,
+            self.parameters, self._first, self._second, self._data, self._states, self._rate,
+            self._batch, self._powers,
         )  # fmt: skip
         sizes = (self._chunk.count, min(self._chunk.plan.training.batch_size, self._chunk.count))
         train = code.function("train", len(ARGUMENTS))

@@ -29,7 +29,7 @@ def _attributes(text: str) -> str:
     whole program, so it gains from each.
     """
     text = re.sub(r'^(define void @"\w+"\([^)]*\))', r"\1 #0", text, flags=re.MULTILINE)
-    return f'{text}\nattributes #0 = {{ nounwind "prefer-vector-width"="512" }}\n'
+    return f'{text}\nattributes #0 = {{ nounwind alignstack=64 "stackrealign" "prefer-vector-width"="512" }}\n'
 
 
 def _target() -> Any:

@@ -11,16 +11,17 @@ from llvmlite import ir
 
 from firstlight.ensemble.passes import Sample, backpropagate, forward
 from firstlight.ensemble.plan import Plan
+from firstlight.ensemble.rounding import flush_tiny_numbers
 from firstlight.ensemble.shuffling import Shuffle, read_lanes
 from firstlight.ensemble.updates import update
-from firstlight.ensemble.vector import I32, I64, Variable, Writer, whole
+from firstlight.ensemble.vector import I64, Variable, Writer, whole
 
 SIDE_BY_SIDE = 2
 """Samples that go through the network together: they share the loads of the weights."""
 
 ARGUMENTS = (
-    "parameters", "first", "second", "data", "places", "states", "rate", "batch", "offsets",
-    "powers", "samples", "batch_size", "epochs",
+    "parameters", "first", "second", "data", "states", "rate", "batch", "powers", "samples",
+    "batch_size", "epochs",
 )  # fmt: skip
 
 
@@ -28,8 +29,8 @@ def _function(module: ir.Module, plan: Plan) -> ir.Function:
     kind = plan.kind
     vectors, numbers = kind.vector.as_pointer(), kind.scalar.as_pointer()
     types = [
-        vectors, vectors, vectors, numbers, I32.as_pointer(), I64.as_pointer(), vectors, numbers,
-        I64.as_pointer(), ir.DoubleType().as_pointer(), I64, I64, I64,
+        vectors, vectors, vectors, numbers, I64.as_pointer(), vectors, numbers,
+        ir.DoubleType().as_pointer(), I64, I64, I64,
     ]  # fmt: skip
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), "train")
     for argument, name in zip(function.args, ARGUMENTS, strict=True):
@@ -52,6 +53,7 @@ def _train(module: ir.Module, plan: Plan) -> None:
     b = ir.IRBuilder(function.append_basic_block("entry"))
     w = Writer(b, plan.kind)
     given = dict(zip(ARGUMENTS, function.args, strict=True))
+    before = flush_tiny_numbers(b)
     shuffle = Shuffle(w, given, plan.width)
     gradients = {index: w.variable() for index in plan.trained}
     with (
@@ -66,6 +68,7 @@ def _train(module: ir.Module, plan: Plan) -> None:
         _gradients(w, plan, given, gradients, count)
         update(w, plan.training, given, gradients)
     shuffle.finish()
+    before()
     b.ret_void()
 
 

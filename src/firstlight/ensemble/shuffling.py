@@ -19,10 +19,11 @@ def read_lanes(w: Writer, data: Any, offsets: Any, index: Any) -> Vector:
 
 
 class Shuffle:
-    """Writes the shuffle of every lane's permutation and the gathering of its samples.
+    """Writes the shuffle of every lane's samples and the gathering of the next one.
 
     The same as ``firstlight.ensemble.order``: place ``last`` swaps with a random place up to
     ``last``, from the last place down, and the sample that comes to ``last`` is the next to be seen.
+    The samples themselves are swapped, not their numbers: half the memory is touched.
     """
 
     def __init__(self, w: Writer, given: dict[str, Any], width: int) -> None:
@@ -38,8 +39,8 @@ class Shuffle:
         b = self._w.builder
         b.store(b.load(self._state), self._stored, align=64)
 
-    def _same(self, number: int, kind: Any = None) -> Any:
-        return ir.Constant(kind or self._wide, [number] * self._w.kind.lanes)
+    def _same(self, number: int) -> Any:
+        return ir.Constant(self._wide, [number] * self._w.kind.lanes)
 
     def _bits(self) -> Any:
         """Return 32 random bits in every lane (as 64-bit numbers), and move the generators on."""
@@ -56,7 +57,8 @@ class Shuffle:
     def gather(self, seen: Any, row: Any) -> None:
         """Write: every lane's sample number ``seen`` of this epoch goes to ``row`` of the batch."""
         w, b, given = self._w, self._w.builder, self._given
-        lanes = w.kind.lanes
+        lanes, size = w.kind.lanes, w.kind.size
+        sample = ir.VectorType(w.kind.scalar, self._width)
         last = b.sub(b.sub(given["samples"], seen), whole(1))
         bound = w.spread(b.add(last, whole(1)))
         place = b.lshr(b.mul(self._bits(), bound), self._same(32))
@@ -65,15 +67,15 @@ class Shuffle:
             start = b.mul(given["samples"], whole(lane))
             other = b.add(start, b.extract_element(place, ir.Constant(I32, lane)))
             here, there = (
-                b.gep(given["places"], [b.add(start, last)]),
-                b.gep(given["places"], [other]),
+                b.bitcast(
+                    b.gep(given["data"], [b.mul(index, whole(self._width))]), sample.as_pointer()
+                )
+                for index in (b.add(start, last), other)
             )
-            mine, chosen = b.load(here), b.load(there)
-            b.store(mine, there)
-            b.store(chosen, here)
-            offset = b.load(b.gep(given["offsets"], [whole(lane)]))
-            source = b.add(offset, b.mul(b.zext(chosen, I64), whole(self._width)))
+            mine, chosen = b.load(here, align=size), b.load(there, align=size)
+            b.store(mine, there, align=size)
+            b.store(chosen, here, align=size)
             for k in range(self._width):
-                number = b.load(b.gep(given["data"], [b.add(source, whole(k))]), align=w.kind.size)
+                number = b.extract_element(chosen, ir.Constant(I32, k))
                 cell = b.add(target, whole(k * lanes + lane))
-                b.store(number, b.gep(given["batch"], [cell]), align=w.kind.size)
+                b.store(number, b.gep(given["batch"], [cell]), align=size)

@@ -24,14 +24,9 @@ def update(
         step = gradient.get()
         if training.momentum:
             velocity = w.load(given["first"], index)
-            step = _quiet(velocity * training.momentum + step)
+            step = velocity * training.momentum + step
             w.store(step, given["first"], index)
         w.store(w.load(given["parameters"], index) - rate * step, given["parameters"], index)
-
-
-def _quiet(moment: Vector) -> Vector:
-    """Return a moment with tiny numbers made zero: they change no weight, but cost much time."""
-    return moment.where(moment.absolute().compare(">", moment.writer.kind.tiny), 0.0)
 
 
 def _powers(w: Writer, training: Training, given: dict[str, Any]) -> list[Any]:
@@ -61,8 +56,8 @@ def _adam(
     for index, gradient in gradients.items():
         g = gradient.get()
         m = w.load(given["first"], index)
-        m = _quiet(m + (g - m) * (1.0 - beta1))
-        v = _quiet(w.load(given["second"], index) * beta2 + g * g * (1.0 - beta2))
+        m = m + (g - m) * (1.0 - beta1)
+        v = w.load(given["second"], index) * beta2 + g * g * (1.0 - beta2)
         w.store(m, given["first"], index)
         w.store(v, given["second"], index)
         move = pace * m / (v.sqrt() * root + training.eps)

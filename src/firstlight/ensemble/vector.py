@@ -31,7 +31,6 @@ class Kind:
         int  # of the Taylor series of exp(r) − 1 on |r| <= ln 2 / 2, to one unit in the last place
     )
     largest: float  # beyond ± this, exp is held: it neither overflows nor becomes subnormal
-    tiny: float  # moments below this are zero: subnormal numbers slow processors a hundredfold
 
     @property
     def lanes(self) -> int:
@@ -45,8 +44,8 @@ class Kind:
 
 
 KINDS = {
-    "float32": Kind("float32", ir.FloatType(), 4, 8, 87.0, 1e-30),
-    "float64": Kind("float64", ir.DoubleType(), 8, 14, 700.0, 1e-290),
+    "float32": Kind("float32", ir.FloatType(), 4, 8, 87.0),
+    "float64": Kind("float64", ir.DoubleType(), 8, 14, 700.0),
 }
 
 

@@ -1,0 +1,149 @@
+"""Moments of an activation function whose argument is normal, by quadrature or in closed form."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, ndtr
+
+Array = NDArray[np.float64]
+
+ACTIVATIONS = ("linear", "identity", "tanh", "sigmoid", "relu", "leaky-relu", "elu")
+"""Names of the activations; "identity" is "linear"."""
+
+# Nodes ±e^u with equal steps of u: they resolve φ at every scale of its argument and meet its kink
+# at 0 from either side; the integrand is analytic in u, so the sum converges exponentially.
+_STEP = 0.125
+_SIDE = np.exp(np.arange(-24.0, 2.4, _STEP))
+_NODES = np.concatenate([-_SIDE[::-1], _SIDE])
+_WEIGHTS = np.exp(-(_NODES**2) / 2) * np.abs(_NODES) * _STEP / math.sqrt(2 * math.pi)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Expectations over z ~ N(0, v), each of the shape of v.
+
+    Args:
+        mean: E φ(z).
+        square: E φ(z)².
+        kurtosis: E φ(z)⁴ / (E φ(z)²)², and 1 where φ(z) is always 0.
+        slope_square: E φ′(z)².
+        saturated: P(|φ′(z)| < threshold · max |φ′|).
+    """
+
+    mean: Array
+    square: Array
+    kurtosis: Array
+    slope_square: Array
+    saturated: Array
+
+
+def expectation(values: NDArray[np.floating]) -> Array:
+    """Return Σ w_k values_k, the quadrature of E f(z) for z ~ N(0, 1) over the last axis.
+
+    Args:
+        values: shape (…, nodes), f at ``nodes()``.
+
+    Example:
+        >>> round(float(expectation(nodes() ** 4)), 9)
+        3.0
+    """
+    return np.asarray(values @ _WEIGHTS, dtype=np.float64)
+
+
+def nodes() -> Array:
+    """Return the quadrature's nodes, shape (nodes,), symmetric about 0, which is not among them."""
+    return _NODES.copy()
+
+
+def moments(
+    activation: str, variance: ArrayLike, *, slope: float = 0.01, threshold: float = 0.05
+) -> Moments:
+    """Return the moments of φ(z) and φ′(z) for z ~ N(0, v).
+
+    Closed forms for linear, ReLU and leaky ReLU; otherwise E f(√v z) by a sum over 424 nodes, whose
+    relative error is below 1e-9 for v up to 1e12.
+
+    Args:
+        activation: one of ``ACTIVATIONS``.
+        variance: v, any shape, at least 0.
+        slope: of leaky ReLU below zero; α of ELU.
+        threshold: of saturation, above 0.
+
+    Raises:
+        ValueError: an unknown activation.
+
+    Example:
+        >>> float(moments("relu", 2.0).square)
+        1.0
+    """
+    v = np.asarray(variance, dtype=np.float64)
+    match activation:
+        case "linear" | "identity":
+            return _rectifier(v, 1.0, threshold)
+        case "relu":
+            return _rectifier(v, 0.0, threshold)
+        case "leaky-relu":
+            return _rectifier(v, slope, threshold)
+        case "tanh":
+            a = np.tanh(np.sqrt(v)[..., None] * _NODES)
+            return _smooth(a, 1 - a * a, _bell(v, 1.0, threshold))
+        case "sigmoid":
+            z = np.sqrt(v)[..., None] * _NODES
+            a = expit(z)
+            return _smooth(a, a * expit(-z), _bell(v, 2.0, threshold))
+        case "elu":
+            z = np.sqrt(v)[..., None] * _NODES
+            low = np.minimum(z, 0)
+            a = np.where(z > 0, z, slope * np.expm1(low))
+            return _smooth(a, np.where(z > 0, 1.0, slope * np.exp(low)), _elu(v, slope, threshold))
+    raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}, got {activation!r}")
+
+
+def _rectifier(v: Array, slope: float, threshold: float) -> Moments:
+    """Return the moments of φ(z) = z above zero and slope · z below."""
+    flat = [float(abs(s) < threshold * max(1.0, abs(slope))) for s in (slope, 1.0)]
+    two = (1 + slope**2) / 2
+    still = v == 0  # every z is 0, where the derivative is the lower one
+    return Moments(
+        mean=(1 - slope) * np.sqrt(v / (2 * math.pi)),
+        square=two * v,
+        kurtosis=np.where(still, 1.0, 1.5 * (1 + slope**4) / two**2),
+        slope_square=np.where(still, slope**2, two),
+        saturated=np.where(still, flat[0], sum(flat) / 2),
+    )
+
+
+def _smooth(a: Array, derivative: Array, saturated: Array) -> Moments:
+    """Return the moments of values φ and φ′ at the nodes, shape (…, nodes)."""
+    square = expectation(a * a)
+    known = np.where(square > 0, square, 1.0)
+    scaled = a * a / known[..., None]
+    return Moments(
+        mean=expectation(a),
+        square=square,
+        kurtosis=np.where(square > 0, expectation(scaled * scaled), 1.0),
+        slope_square=expectation(derivative * derivative),
+        saturated=saturated,
+    )
+
+
+def _beyond(limit: float, v: Array) -> Array:
+    """Return P(z < −limit), limit at least 0; z = 0 is not below −0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(v > 0, ndtr(-limit / np.sqrt(v)), 0.0)
+
+
+def _bell(v: Array, width: float, threshold: float) -> Array:
+    """Return P(sech²(z / width) < threshold), for tanh (width 1) and the sigmoid (width 2)."""
+    if threshold > 1:
+        return np.ones_like(v)
+    return 2 * _beyond(width * math.atanh(math.sqrt(1 - threshold)), v)
+
+
+def _elu(v: Array, alpha: float, threshold: float) -> Array:
+    limit = threshold * max(1.0, abs(alpha))
+    ratio = limit / abs(alpha) if alpha else math.inf
+    below = _beyond(max(0.0, -math.log(ratio)) if ratio < math.inf else 0.0, v)
+    return below + 0.5 * float(limit > 1)

@@ -1,0 +1,150 @@
+"""What an initialiser draws: the weights of a model's layers, with their fans and biases."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+from torch.nn.parameter import is_lazy
+
+Plain: tuple[type[nn.Module], ...] = (
+    nn.Linear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
+"""Layers whose output is their weights times their input, plus a bias."""
+TRANSPOSED: tuple[type[nn.Module], ...] = (
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
+_GATES: dict[type[nn.Module], int] = {
+    nn.RNN: 1,
+    nn.LSTM: 4,
+    nn.GRU: 3,
+    nn.RNNCell: 1,
+    nn.LSTMCell: 4,
+    nn.GRUCell: 3,
+}
+RECURRENT: tuple[type[nn.Module], ...] = tuple(_GATES)
+Layer: tuple[type[nn.Module], ...] = (*Plain, *RECURRENT, nn.MultiheadAttention)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One weight of a layer, with the bias that belongs to it.
+
+    Args:
+        name: of the weight in the model.
+        layer: the module that it belongs to.
+        weight: the parameter.
+        bias: the parameter, if the layer has one.
+        blocks: independent matrices that lie above each other in the weight: the groups of a
+            convolution, the gates of a recurrent layer.
+        fan_in: inputs that one output is a sum over, on average where a transposed convolution
+            strides; the edges of padded images are not counted.
+        fan_out: outputs that one input is part of, on average where a convolution strides.
+        bounds: of PyTorch's own uniform weights and biases.
+    """
+
+    name: str
+    layer: nn.Module
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+    blocks: int
+    fan_in: float
+    fan_out: float
+    bounds: tuple[float, float]
+
+
+def parts(model: nn.Module) -> list[Part]:
+    """Return the weights of all layers in the order of ``model.named_modules()``.
+
+    Raises:
+        ValueError: the model has none, or one is not a plain, materialised parameter.
+    """
+    found = []
+    for prefix, module in model.named_modules():
+        if isinstance(module, Plain):
+            found.append(_plain(prefix, module))
+        elif isinstance(module, nn.MultiheadAttention):
+            found.extend(_attention(prefix, module))
+        elif isinstance(module, RECURRENT):
+            found.extend(_recurrent(prefix, module))
+    if not found:
+        raise ValueError(
+            "model: expected at least 1 linear, convolutional, recurrent or attention layer, "
+            f"got {type(model).__name__} without one"
+        )
+    return found
+
+
+def _parameter(prefix: str, module: nn.Module, name: str) -> nn.Parameter:
+    full = f"{prefix}.{name}".lstrip(".")
+    parameter = module._parameters.get(name)
+    if parameter is None:
+        raise ValueError(
+            f"{full}: expected a plain parameter, got one computed from others (parametrized or "
+            f"pruned); initialise the model before that"
+        )
+    if is_lazy(parameter) or parameter.is_meta:
+        raise ValueError(f"{full}: expected a parameter with values, got none; run a batch first")
+    return parameter
+
+
+def _plain(prefix: str, module: nn.Module) -> Part:
+    weight = _parameter(prefix, module, "weight")
+    groups = int(getattr(module, "groups", 1))
+    kernel = weight.shape[2:]
+    rows, columns = weight.shape[0] // groups, weight.shape[1]
+    taps = math.prod(kernel)
+    stride = getattr(module, "stride", ())
+    # With a stride of s, a kernel of k meets each place of the larger image k / s times.
+    met = math.prod(max(1.0, k / s) for k, s in zip(kernel, stride, strict=True))
+    one, other = float(columns * taps), rows * met
+    fans = (other, one) if isinstance(module, TRANSPOSED) else (one, other)
+    bound = 1 / math.sqrt(columns * taps)  # PyTorch's fan, also where the layer is transposed
+    still = isinstance(module, NonDynamicallyQuantizableLinear)  # the output of an attention layer
+    bias = module._parameters["bias"]
+    name = f"{prefix}.weight".lstrip(".")
+    return Part(
+        name, module, weight, bias, groups, fans[0], fans[1], (bound, 0.0 if still else bound)
+    )
+
+
+def _recurrent(prefix: str, module: nn.Module) -> Iterator[Part]:
+    gates = next(count for kind, count in _GATES.items() if isinstance(module, kind))
+    hidden: Any = module.hidden_size
+    bound = 1 / math.sqrt(hidden)
+    # The names of the weights outlive a parametrization, under which they are no parameters.
+    names = [name for group in getattr(module, "_all_weights", ()) for name in group]
+    for name in names or ["weight_ih", "weight_hh"]:
+        if not name.startswith("weight"):
+            continue
+        weight = _parameter(prefix, module, name)
+        blocks = 1 if "_hr" in name else gates
+        bias = module._parameters.get(name.replace("weight", "bias"))
+        fans = (float(weight.shape[1]), float(weight.shape[0] // blocks))
+        full = f"{prefix}.{name}".lstrip(".")
+        yield Part(full, module, weight, bias, blocks, *fans, (bound, bound))
+
+
+def _attention(prefix: str, module: nn.MultiheadAttention) -> Iterator[Part]:
+    """Yield the projections to queries, keys and values; the output is a linear layer itself."""
+    names = ["in_proj_weight"]
+    if not module._qkv_same_embed_dim:
+        names = ["q_proj_weight", "k_proj_weight", "v_proj_weight"]
+    for name in names:
+        weight = _parameter(prefix, module, name)
+        blocks = 3 // len(names)
+        bias = module._parameters["in_proj_bias"] if blocks == 3 else None
+        fans = (float(weight.shape[1]), float(weight.shape[0] // blocks))
+        bound = math.sqrt(6 / sum(weight.shape))
+        full = f"{prefix}.{name}".lstrip(".")
+        yield Part(full, module, weight, bias, blocks, *fans, (bound, 0.0))

@@ -1,0 +1,123 @@
+"""One pass over a tensor's numbers: what the probe adds up for each unit, in machine code."""
+
+from typing import Any
+
+import numba
+import numpy as np
+
+BINS = 2**13
+"""Bins of the sketch: sign, exponent and the first four bits of the fraction of a float32."""
+
+SHIFT = 19
+"""Bits of a float32's fraction that the sketch leaves out."""
+
+_FAST = {"reassoc", "contract", "nsz"}
+"""Sums may be reordered; not-a-number and infinity stay what they are."""
+
+
+@numba.njit(cache=True, nogil=True, fastmath=_FAST)  # type: ignore[untyped-decorator]
+def _units_inside(x: Any, pivot: Any, sums: Any, low: float, high: float) -> None:
+    """Add up ``x`` of shape (outer, units, inner): a unit's numbers lie side by side."""
+    outer, units, inner = x.shape
+    for o in range(outer):
+        for u in range(units):
+            centre = pivot[u]
+            first, second, zero, flat = 0.0, 0.0, 0.0, 0.0
+            for i in range(inner):
+                value = np.float64(x[o, u, i])
+                gap = value - centre
+                first += gap
+                second += gap * gap
+                zero += 1.0 if value == 0.0 else 0.0
+                flat += 1.0 if (value <= low) or (value >= high) else 0.0
+            sums[0, u] += first
+            sums[1, u] += second
+            sums[2, u] += zero
+            sums[3, u] += flat
+
+
+@numba.njit(cache=True, nogil=True, fastmath=_FAST)  # type: ignore[untyped-decorator]
+def _units_last(x: Any, pivot: Any, sums: Any, low: float, high: float) -> None:
+    """Add up ``x`` of shape (rows, units), eight rows to one visit of the running sums."""
+    rows, units = x.shape
+    for start in range(0, rows - 7, 8):
+        for u in range(units):
+            centre = pivot[u]
+            first, second, zero, flat = 0.0, 0.0, 0.0, 0.0
+            for k in range(8):
+                value = np.float64(x[start + k, u])
+                gap = value - centre
+                first += gap
+                second += gap * gap
+                zero += 1.0 if value == 0.0 else 0.0
+                flat += 1.0 if (value <= low) or (value >= high) else 0.0
+            sums[0, u] += first
+            sums[1, u] += second
+            sums[2, u] += zero
+            sums[3, u] += flat
+    for r in range(rows - rows % 8, rows):
+        for u in range(units):
+            value = np.float64(x[r, u])
+            gap = value - pivot[u]
+            sums[0, u] += gap
+            sums[1, u] += gap * gap
+            sums[2, u] += 1.0 if value == 0.0 else 0.0
+            sums[3, u] += 1.0 if (value <= low) or (value >= high) else 0.0
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def stream(
+    x: Any, pivot: Any, sums: Any, low: float, high: float, sketch: Any, start: int, stride: int
+) -> None:
+    """Add a batch to a layer's running sums and to its sketch.
+
+    Args:
+        x: shape (outer, units, inner), float32 or float64, C-contiguous.
+        pivot: shape (units,), float64; the sums are about it.
+        sums: shape (4, units), float64: Σ(x − pivot), Σ(x − pivot)², zeros, values outside
+            (low, high).
+        low: values at or below it are counted as saturated.
+        high: values at or above it are counted as saturated.
+        sketch: shape (BINS,), int64.
+        start: the first number, in memory order, that goes into the sketch.
+        stride: from there on, every ``stride``-th goes in.
+    """
+    outer, units, inner = x.shape
+    if inner == 1:
+        _units_last(x.reshape(outer, units), pivot, sums, low, high)
+    else:
+        _units_inside(x, pivot, sums, low, high)
+    numbers = x.reshape(x.size)
+    for i in range(start, numbers.size, stride):
+        bits = np.float32(numbers[i]).view(np.int32)
+        sketch[(bits >> SHIFT) & (BINS - 1)] += 1
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def count_inside(x: Any, counts: Any, bands: Any) -> None:
+    """Count each unit's values that lie in any of some closed bands.
+
+    Args:
+        x: shape (outer, units, inner), float32 or float64.
+        counts: shape (units,), float64, added to.
+        bands: shape (bands, 2), lower and upper ends; the bands do not overlap.
+    """
+    outer, units, inner = x.shape
+    for o in range(outer):
+        for u in range(units):
+            found = 0.0
+            for i in range(inner):
+                value = np.float64(x[o, u, i])
+                for b in range(len(bands)):
+                    found += 1.0 if (value >= bands[b, 0]) and (value <= bands[b, 1]) else 0.0
+            counts[u] += found
+
+
+@numba.njit(cache=True, nogil=True, fastmath=_FAST)  # type: ignore[untyped-decorator]
+def square_sum(x: Any) -> float:
+    """Return the sum of squares of a vector, in double precision."""
+    total = 0.0
+    for i in range(x.size):
+        value = np.float64(x[i])
+        total += value * value
+    return total

@@ -1,0 +1,115 @@
+"""Gradients and updates of a model's parameters, seen by hooks that are taken away again."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.parameter import is_lazy
+
+from firstlight.probe import kernel
+from firstlight.probe.layers import Layer
+
+
+class ParameterWatch:
+    """Adds up gradient norms, and update-to-weight ratios at an optimizer's steps.
+
+    Args:
+        layers: whose parameters are watched; a tied parameter counts in each of its layers.
+        optimizer: whose steps are watched, if any.
+        gradients: whether gradients are watched.
+    """
+
+    def __init__(
+        self, layers: list[Layer], optimizer: torch.optim.Optimizer | None, gradients: bool
+    ) -> None:
+        self._layers, self._optimizer, self._gradients = layers, optimizer, gradients
+        self._handles: list[Any] = []
+        self._hooked: list[Tensor] = []
+        self._before: dict[int, Tensor] = {}
+
+    def open(self) -> None:
+        """Hang the hooks."""
+        if self._gradients:
+            self._hook_parameters()
+        if self._optimizer is not None:
+            pre, post = (lambda *_: self._keep()), (lambda *_: self.step())
+            self._handles.append(self._optimizer.register_step_pre_hook(pre))
+            self._handles.append(self._optimizer.register_step_post_hook(post))
+
+    def _hook_parameters(self) -> None:
+        users: dict[int, list[tuple[Layer, str]]] = {}
+        tensors: dict[int, Tensor] = {}
+        for layer in self._layers:
+            for name, value in layer.parameters.items():
+                if value.requires_grad and not is_lazy(value):
+                    tensors[id(value)] = value
+                    users.setdefault(id(value), []).append((layer, name))
+        for key, value in tensors.items():
+            if value._backward_hooks is None:
+                self._hooked.append(value)
+            hook = _gradient_hook(users[key])
+            self._handles.append(value.register_hook(hook))  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """Take the hooks away and forget the copies of the parameters."""
+        while self._handles:
+            self._handles.pop().remove()
+        while self._hooked:
+            value = self._hooked.pop()
+            if not value._backward_hooks:
+                value._backward_hooks = None  # PyTorch leaves an empty dictionary behind
+        self._before.clear()
+
+    def _tensors(self) -> list[Tensor]:
+        return [v for layer in self._layers for v in layer.parameters.values() if not is_lazy(v)]
+
+    def _keep(self) -> None:
+        with torch._C.DisableTorchFunction():
+            for value in self._tensors():
+                self._before[id(value)] = value.detach().clone()
+
+    def step(self) -> None:
+        """Compare the parameters with the copy, if there is one, and add up the ratios."""
+        with torch._C.DisableTorchFunction():
+            for layer in self._layers:
+                self._compare(layer)
+        if self._optimizer is None:
+            self._keep()
+        else:
+            self._before.clear()
+
+    def _compare(self, layer: Layer) -> None:
+        change = size = 0.0
+        for value in layer.parameters.values():
+            before = self._before.get(id(value))
+            if before is not None and before.shape == value.shape:
+                change += _square(value.detach() - before)
+                size += _square(before)
+        if size > 0:
+            layer.update += math.sqrt(change / size)
+            layer.updates += 1
+
+
+def _gradient_hook(users: list[tuple[Layer, str]]) -> Any:
+    def hook(gradient: Tensor) -> None:
+        with torch._C.DisableTorchFunction():
+            square = _square(gradient.detach())
+        for layer, name in users:
+            layer.square[name] = layer.square.get(name, 0.0) + square
+            layer.passes[name] = layer.passes.get(name, 0) + 1
+
+    return hook
+
+
+def _square(x: Tensor) -> Any:
+    """Return the sum of squares: a number, or on a device a tensor that is not waited for."""
+    if x.is_sparse:
+        x = x.coalesce().values()
+    if x.is_complex():
+        x = torch.view_as_real(x.resolve_conj())
+    if x.device.type != "cpu":
+        return torch.linalg.vector_norm(x, dtype=torch.float64) ** 2
+    if x.dtype not in (torch.float32, torch.float64):
+        x = x.float()
+    return kernel.square_sum(x.contiguous().numpy().reshape(-1))

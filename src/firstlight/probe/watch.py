@@ -1,0 +1,346 @@
+"""The probe: hooks that measure every layer while a model runs, and leave it as it was."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as nn_module
+from torch.overrides import TorchFunctionMode, _get_current_function_mode
+
+from firstlight.probe.activations import FUNCTIONS, saturation
+from firstlight.probe.layers import Layer, default_axis, find, weight_row
+from firstlight.probe.measure import first_tensor, measure, measure_gradient, measure_input
+from firstlight.probe.parameters import ParameterWatch
+
+_FUSED = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
+"""Modules that PyTorch may compute in one fused operation, unless somebody listens to functions."""
+
+_SHAPES = 1_000
+"""Shapes of outputs remembered, within one forward pass."""
+
+
+def probe(
+    model: nn.Module,
+    *,
+    optimizer: torch.optim.Optimizer | None = None,
+    saturation: float = 0.05,
+    functional: bool = True,
+    gradients: bool = True,
+    every: int = 1,
+    axes: Mapping[str, int] | None = None,
+) -> "Probe":
+    """Measure every layer of a model while it runs forward and backward as usual.
+
+    For each layer and unit, over any number of batches: mean, standard deviation, share of zeros,
+    share of saturated values (|φ′| <= threshold, from the activation's own derivative), all exact,
+    and a sketch of quantiles from a fixed stride through the numbers. Z-values are the outputs of
+    layers with weights; activations are the outputs of activation modules and functions. The
+    derivatives of the loss by the Z-values are measured for layers with parameters. A ReLU unit is
+    dead when it is zero on all data seen. No activations are kept, and what is kept has a fixed
+    size. The model's results, parameters, buffers, gradients, hooks, modes and the random state are
+    bit for bit what they are without a probe, also when the block ends with an exception.
+
+    Units are the last axis for dense, recurrent and attention layers, the channels for
+    convolutions; other layers follow the layer before them with outputs of the same shape. Of
+    several outputs the first tensor is measured. Where PyTorch takes its fused path through a
+    transformer in evaluation, it still does, and the inner layers are not seen: see ``notes``. The
+    same holds inside scripted modules.
+
+    Args:
+        model: any module; not compiled.
+        optimizer: if given, the ratio of update to weights is measured at each of its steps.
+        saturation: threshold of |φ′|, between 0 and 0.25.
+        functional: measure activations that are called as functions, e.g. ``torch.tanh(x)``; they
+            are named after the module around them, e.g. ``features.tanh#1``.
+        gradients: measure gradients of Z-values and of parameters.
+        every: measure one in so many forward passes of the model.
+        axes: layer → axis of its units, where the rule above is wrong.
+
+    Raises:
+        ValueError: ``saturation`` or ``every`` is outside its range.
+        TypeError: ``model`` is not a module.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
+        >>> with torch.no_grad():
+        ...     _ = model[0].weight.zero_(), model[0].bias.copy_(torch.tensor([1.0, -1.0]))
+        >>> with probe(model) as p:
+        ...     _ = model(torch.ones(8, 3))
+        >>> p.table()[1]["layer"], p.table()[1]["dead_units"]
+        ('1', 1)
+    """
+    return Probe(model, optimizer, saturation, functional, gradients, every, axes or {})
+
+
+class _Functions(TorchFunctionMode):
+    """Shows the probe each call of an activation function."""
+
+    def __init__(self, owner: "Probe") -> None:
+        super().__init__()
+        self._owner = owner
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kind = FUNCTIONS.get(func)
+        if kind is None:
+            return func(*args, **(kwargs or {}))
+        return self._owner._function(kind, func, args, kwargs or {})
+
+
+class Probe:
+    """A context manager that measures a model; made by ``probe``.
+
+    Attributes:
+        layers: name → what is known of the layer, in the order in which they first ran.
+        notes: what could not be measured, and why.
+        forwards: forward passes of the whole model, measured or not.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer | None,
+        threshold: float,
+        functional: bool,
+        gradients: bool,
+        every: int,
+        axes: Mapping[str, int],
+    ) -> None:
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
+        if every < 1:
+            raise ValueError(f"every: expected at least 1, got {every}")
+        if not 0 < threshold < 0.25:
+            raise ValueError(f"saturation: expected a threshold in (0, 0.25), got {threshold}")
+        self._model, self._threshold, self._every = model, threshold, every
+        self._axes, self._with_gradients = dict(axes), gradients
+        self._known = find(model, threshold)
+        self._names = {module: name for name, module in model.named_modules()}
+        self._parameters = ParameterWatch(list(self._known.values()), optimizer, gradients)
+        self._mode = _Functions(self) if functional else None
+        self._called: dict[str, Layer] = {}
+        self._functions: dict[str, Layer] = {}
+        self.notes: list[str] = []
+        self.forwards = 0
+        self._handles: list[Any] = []
+        self._reset()
+
+    def _reset(self) -> None:
+        self._stack: list[tuple[nn.Module, dict[str, int]]] = []
+        self._shapes: dict[tuple[int, ...], int] = {}
+        self._listening, self._fused, self._active = False, 0, True
+
+    def __enter__(self) -> Self:
+        if self._handles:
+            raise RuntimeError("probe: expected to be entered once at a time, it is open already")
+        try:
+            self._handles.append(nn_module.register_module_forward_pre_hook(self._before))
+            self._handles.append(nn_module.register_module_forward_hook(self._after))
+            self._parameters.open()
+            self._listen()
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        self._unlisten()
+        while self._handles:
+            self._handles.pop().remove()
+        self._parameters.close()
+        self._reset()
+
+    def _listen(self) -> None:
+        if self._mode is not None and not self._listening:
+            self._mode.__enter__()
+            self._listening = True
+
+    def _unlisten(self) -> None:
+        """Stop listening to functions, unless another listener came after and would be stopped."""
+        mode = self._mode
+        if mode is not None and self._listening and _get_current_function_mode() is mode:
+            mode.__exit__(None, None, None)
+            self._listening = False
+
+    def _before(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        """Note that a module of the model begins, and measure its input where that is needed."""
+        if module not in self._names or _recomputing():
+            return
+        if module is self._model:
+            self._active = self.forwards % self._every == 0
+            self.forwards += 1
+            self._stack.clear()
+            self._shapes.clear()
+            self._fused = 0
+            self._listen()
+        self._stack.append((module, {}))
+        if isinstance(module, _FUSED) and _may_fuse(module):
+            self._fused += 1
+            self._unlisten()
+        layer = self._known.get(module)
+        if layer is not None and layer.saturation is not None and len(layer.saturation.bands):
+            x = first_tensor(args)
+            if x is not None and self._active:
+                with torch._C.DisableTorchFunction():
+                    measure_input(layer, x, self._axis(layer, x))
+
+    def _after(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        """Measure what a module of the model returns."""
+        if module not in self._names or not self._handles:
+            return
+        if not _recomputing():
+            self._leave(module)
+        layer = self._known.get(module)
+        if layer is not None and self._active:
+            with torch._C.DisableTorchFunction():
+                self._measure(layer, output)
+
+    def _leave(self, module: nn.Module) -> None:
+        """Go back to the module around this one."""
+        while self._stack and self._stack.pop()[0] is not module:
+            pass  # a module that ended with an exception which the model caught
+        if isinstance(module, _FUSED) and _may_fuse(module):
+            self._fused = max(0, self._fused - 1)
+            self._note(
+                f"{self._names[module] or '(model)'}: PyTorch may have run it as one fused "
+                f"operation; layers inside it without calls were then not seen"
+            )
+            if self._fused == 0:
+                self._listen()
+
+    def _measure(self, layer: Layer, output: Any) -> None:
+        recomputing = _recomputing()
+        x = first_tensor(output)
+        if not recomputing:
+            self._called.setdefault(layer.name, layer)
+            layer.calls += 1
+        if x is None:
+            self._note(f"{layer.name}: returned no dense tensor of real numbers, so it is not measured")
+            return
+        axis = self._axis(layer, x)
+        if not recomputing:
+            measure(layer, x, axis)
+            if layer.parameters:
+                if len(self._shapes) > _SHAPES:
+                    self._shapes.clear()
+                self._shapes[tuple(x.shape)] = axis
+        wanted = layer.parameters and self._with_gradients and x.requires_grad and not x.is_leaf
+        if wanted:
+            x.register_hook(lambda g: self._gradient(layer, g, axis))  # type: ignore[no-untyped-call]
+
+    def _gradient(self, layer: Layer, gradient: Tensor, axis: int) -> None:
+        if self._handles:
+            with torch._C.DisableTorchFunction():
+                measure_gradient(layer, gradient, axis)
+
+    def _axis(self, layer: Layer, x: Tensor) -> int:
+        """Return where the units of ``x`` lie, counted from the end."""
+        shape = tuple(x.shape)
+        axis = self._axes.get(layer.name, layer.axis)
+        if axis is None:
+            axis = self._shapes.get(shape)
+        if axis is not None:
+            axis = axis - x.ndim if axis >= 0 else axis
+            if -x.ndim <= axis < 0:
+                return axis
+        return default_axis(shape)
+
+    def _function(self, kind: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Call an activation function and measure it, if a module of the model called it."""
+        x = first_tensor(args) if args else first_tensor(kwargs)
+        outside = not self._stack or not self._active or x is None or _recomputing()
+        if outside or self._is_activation(self._stack[-1][0]):
+            return func(*args, **kwargs)
+        layer = self._function_layer(kind, args, kwargs)
+        if layer.saturation is not None and len(layer.saturation.bands) and x is not None:
+            measure_input(layer, x, self._axis(layer, x))
+        output = func(*args, **kwargs)
+        self._measure(layer, output)
+        return output
+
+    def _is_activation(self, module: nn.Module) -> bool:
+        layer = self._known.get(module)
+        return layer is not None and layer.activation is not None
+
+    def _function_layer(self, kind: str, args: Any, kwargs: dict[str, Any]) -> Layer:
+        module, counts = self._stack[-1]
+        counts[kind] = counts.get(kind, 0) + 1
+        outer = self._names[module]
+        name = f"{outer}.{kind}#{counts[kind]}" if outer else f"{kind}#{counts[kind]}"
+        if name not in self._functions:
+            layer = self._functions[name] = Layer(name, kind)
+            layer.activation = kind
+            layer.saturation = saturation(kind, self._threshold, **_own(kind, args, kwargs))
+        return self._functions[name]
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def step(self) -> None:
+        """Compare the parameters with those at the last call: one update.
+
+        For training without an optimizer given to ``probe``: call it once before the first update,
+        which only takes a copy of the parameters, and then after each.
+        """
+        self._parameters.step()
+
+    @property
+    def layers(self) -> dict[str, Layer]:
+        """Name → layer: those that ran, in the order of their first run, then the others."""
+        rest = {layer.name: layer for layer in self._known.values()}
+        return {**self._called, **{k: v for k, v in rest.items() if k not in self._called}}
+
+    def table(self) -> list[dict[str, str | int | float | None]]:
+        """Return one row a layer; None where a quantity does not apply or nothing was seen.
+
+        ``mean``, ``std``, ``zero`` and ``saturated`` are those of all the layer's outputs taken
+        together; ``dead_units`` counts units that were zero on all data seen; ``gradient_norm`` is
+        the root mean square over backward passes of the norm of the parameters' gradient;
+        ``update_ratio`` the mean of ‖update‖ / ‖parameters‖; ``tied_to`` the first layer that holds
+        the same parameter.
+        """
+        return [layer.row() for layer in self.layers.values()]
+
+    def weights(self) -> list[dict[str, str | int | float | None]]:
+        """Return one row a parameter as it is now: size, mean, std, zero and quantiles."""
+        return [
+            weight_row(layer.name, name, value)
+            for layer in self._known.values()
+            for name, value in layer.parameters.items()
+        ]
+
+
+def _own(kind: str, args: Any, kwargs: dict[str, Any]) -> dict[str, float]:
+    """Return the parameters of an activation that is called as a function."""
+    names = {
+        "leaky_relu": ("negative_slope",),
+        "elu": ("alpha",),
+        "celu": ("alpha",),
+        "softplus": ("beta",),
+        "hardtanh": ("min_val", "max_val"),
+    }.get(kind, ())
+    given = {**dict(zip(names, args[1:], strict=False)), **kwargs}
+    return {name: float(given[name]) for name in names if name in given}
+
+
+def _recomputing() -> bool:
+    """Say whether this is a second forward pass from within a backward pass (checkpointing)."""
+    return torch._C._current_graph_task_id() != -1
+
+
+def _may_fuse(module: nn.Module) -> bool:
+    if module.training:
+        return False
+    return not (torch.is_grad_enabled() and any(p.requires_grad for p in module.parameters()))
