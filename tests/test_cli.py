@@ -293,6 +293,14 @@ def test_lab_writes_the_page_and_report_makes_it_again(
     assert page.read_bytes() == written
 
 
+def test_a_page_that_is_newer_than_its_records_is_not_made_again(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["lab", "perceptron", "--out", "run"]) == 0
+    monkeypatch.setattr("firstlight.report.write", lambda _: pytest.fail("it was made again"))
+    assert main(["lab", "perceptron", "--out", "run"]) == 0
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -1,5 +1,6 @@
 """``firstlight lab``: the studies, and one page with all the answers."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -42,17 +43,28 @@ def main(arguments: list[str]) -> int:
     from firstlight import report
     from firstlight.cli import terminal
     from firstlight.cli.running import find_data, pick_device, run_study
+    from firstlight.record import RECORD_FILE
 
     device = pick_device(options.device)
     datasets = {config.study: find_data(config, data) for config in configs}
     stand_in = any(dataset is not None and dataset.notice for dataset in datasets.values())
     suffix = "-digits" if stand_in else ""
     out = options.out or Path("runs") / f"{options.preset}-seed{options.seed}{suffix}"
-    records = []
-    for config in configs:
-        dataset = datasets[config.study]
-        records.append(run_study(config, out, data=data, device=device, dataset=dataset))
+    records = [
+        run_study(config, out, data=data, device=device, dataset=datasets[config.study])
+        for config in configs
+    ]
+    page = out / report.PAGE_FILE
+    if not _is_newer(page, out.glob(f"*/{RECORD_FILE}")):
         page = report.write(out)
     terminal.show(terminal.answers_table(records))
     terminal.show_place("report", page.resolve())
     return 0
+
+
+def _is_newer(page: Path, records: Iterable[Path]) -> bool:
+    """Say whether the page was made after every record, so that it need not be made again."""
+    if not page.exists():
+        return False
+    made = page.stat().st_mtime_ns
+    return all(record.stat().st_mtime_ns < made for record in records)
