@@ -14,7 +14,7 @@ SOURCE = Path(firstlight.__file__).parent
 LEVELS = (
     ("__init__", "errors"),
     ("configs", "seeds", "context", "files", "record"),
-    ("stats", "provenance", "store", "gaussian"),
+    ("stats", "provenance", "store"),
     ("data", "models", "linear", "margin_loop", "margin_kernel", "init", "meanfield"),
     ("train", "ensemble"),
     ("sweep",),

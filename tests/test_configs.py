@@ -47,7 +47,7 @@ def test_arms_must_be_known_and_distinct(arms: object) -> None:
 
 
 def test_unknown_study_and_preset_are_named() -> None:
-    with pytest.raises(ConfigError, match="perceptron, dying-relu, regularization"):
+    with pytest.raises(ConfigError, match="perceptron, initialization, dying-relu, regularization"):
         config_of("nothing")
     with pytest.raises(ConfigError, match="quick or full"):
         PerceptronConfig.preset("slow")

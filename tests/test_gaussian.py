@@ -1,5 +1,6 @@
 """Moments of activations under a normal distribution, against integration and sampling."""
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -8,7 +9,7 @@ import pytest
 from scipy import integrate, stats
 from scipy.special import expit
 
-from firstlight.gaussian import ACTIVATIONS, expectation, moments, nodes
+from firstlight.meanfield.gaussian import ACTIVATIONS, expectation, moments, nodes
 
 SLOPE = 0.3
 Function = Callable[[float], float]
@@ -41,7 +42,7 @@ def integral(f: Function, variance: float) -> float:
             limit=200,
         )[0]
         for sign in (-1, 1)
-        for low, high in zip(ends[:-1], ends[1:], strict=True)
+        for low, high in itertools.pairwise(ends)
     )
 
 

@@ -157,7 +157,7 @@ class InitializationConfig(Config):
     """Standard deviations of the normal initialization, beside Xavier and He."""
     seeds: int = bounded(50, 2, 1_000, "seeds")
     """Independent networks of each kind, before training."""
-    images: int = bounded(256, 32, 10_000, "images")
+    images: int = bounded(200, 32, 10_000, "images")
     """Test images that are passed through each network."""
     width: int = bounded(100, 2, 1_000, "units")
     """Units in each layer but the last."""
@@ -167,7 +167,7 @@ class InitializationConfig(Config):
     """Hidden layers of the deep networks."""
     training_seeds: int = bounded(5, 2, 1_000, "seeds")
     """Independent short trainings of each kind."""
-    steps: int = bounded(100, 1, 100_000, "steps")
+    steps: int = bounded(40, 1, 100_000, "steps")
     """Updates of each short training."""
     batch_size: int = bounded(64, 1, 10_000, "images")
     """Images in each update."""
@@ -248,7 +248,8 @@ class RegularizationConfig(Config):
 
 
 STUDIES: dict[str, type[Config]] = {
-    c.study: c for c in (PerceptronConfig, InitializationConfig, DyingReluConfig, RegularizationConfig)
+    c.study: c
+    for c in (PerceptronConfig, InitializationConfig, DyingReluConfig, RegularizationConfig)
 }
 """Every study by its name, in the assignment's order."""
 

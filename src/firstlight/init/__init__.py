@@ -69,7 +69,7 @@ def initialize(
     Example:
         >>> model = nn.Sequential(nn.Linear(200, 100), nn.ReLU(), nn.Linear(100, 10))
         >>> initialize(model, "he", generator=torch.Generator().manual_seed(0))
-        >>> round(float(model[0].weight.std()), 2)
+        >>> round(model[0].weight.std().item(), 2)
         0.1
 
     Source: X. Glorot and Y. Bengio (2010), section 4.2; K. He et al. (2015), section 2.2; A. Saxe

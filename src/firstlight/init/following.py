@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules import activation as torch_activations
 
-from firstlight.gaussian import expectation, moments, nodes
 from firstlight.init.layers import Layer
+from firstlight.meanfield.gaussian import expectation, moments, nodes
 
 Function = Callable[[Tensor], Tensor]
 

@@ -11,33 +11,46 @@ BINS = 2**13
 SHIFT = 19
 """Bits of a float32's fraction that the sketch leaves out."""
 
+CHUNK = 512
+"""So many neighbours are added in the numbers' own precision, before double precision takes over.
+
+Counts up to it are exact in single precision; chunks never span two samples, so that sums do not
+hang on how samples are cut into batches.
+"""
+
 _FAST = {"reassoc", "contract", "nsz"}
 """Sums may be reordered; not-a-number and infinity stay what they are."""
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_FAST)  # type: ignore[untyped-decorator]
-def _units_inside(x: Any, pivot: Any, sums: Any, low: float, high: float) -> None:
+@numba.njit(cache=True, nogil=True, fastmath=_FAST)
+def _units_inside(x: Any, pivot: Any, sums: Any, low: Any, high: Any) -> None:
     """Add up ``x`` of shape (outer, units, inner): a unit's numbers lie side by side."""
     outer, units, inner = x.shape
+    nothing, one = x.dtype.type(0), x.dtype.type(1)
+    if low is not None:
+        lower, upper = x.dtype.type(low), x.dtype.type(high)
     for o in range(outer):
         for u in range(units):
-            centre = pivot[u]
-            first, second, zero, flat = 0.0, 0.0, 0.0, 0.0
-            for i in range(inner):
-                value = np.float64(x[o, u, i])
-                gap = value - centre
-                first += gap
-                second += gap * gap
-                zero += 1.0 if value == 0.0 else 0.0
-                flat += 1.0 if (value <= low) or (value >= high) else 0.0
-            sums[0, u] += first
-            sums[1, u] += second
-            sums[2, u] += zero
-            sums[3, u] += flat
+            centre = x.dtype.type(pivot[u])
+            for start in range(0, inner, CHUNK):
+                chunk = x[o, u, start : start + CHUNK]
+                first, second, zero, flat = nothing, nothing, nothing, nothing
+                for i in range(chunk.size):
+                    value = chunk[i]
+                    gap = value - centre
+                    first += gap
+                    second += gap * gap
+                    zero += one if value == nothing else nothing
+                    if low is not None:  # decided when the code is compiled
+                        flat += one if (value <= lower) or (value >= upper) else nothing
+                sums[0, u] += first
+                sums[1, u] += second
+                sums[2, u] += zero
+                sums[3, u] += flat
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_FAST)  # type: ignore[untyped-decorator]
-def _units_last(x: Any, pivot: Any, sums: Any, low: float, high: float) -> None:
+@numba.njit(cache=True, nogil=True, fastmath=_FAST)
+def _units_last(x: Any, pivot: Any, sums: Any, low: Any, high: Any) -> None:
     """Add up ``x`` of shape (rows, units), eight rows to one visit of the running sums."""
     rows, units = x.shape
     for start in range(0, rows - 7, 8):
@@ -50,7 +63,8 @@ def _units_last(x: Any, pivot: Any, sums: Any, low: float, high: float) -> None:
                 first += gap
                 second += gap * gap
                 zero += 1.0 if value == 0.0 else 0.0
-                flat += 1.0 if (value <= low) or (value >= high) else 0.0
+                if low is not None:
+                    flat += 1.0 if (value <= low) or (value >= high) else 0.0
             sums[0, u] += first
             sums[1, u] += second
             sums[2, u] += zero
@@ -62,12 +76,13 @@ def _units_last(x: Any, pivot: Any, sums: Any, low: float, high: float) -> None:
             sums[0, u] += gap
             sums[1, u] += gap * gap
             sums[2, u] += 1.0 if value == 0.0 else 0.0
-            sums[3, u] += 1.0 if (value <= low) or (value >= high) else 0.0
+            if low is not None:
+                sums[3, u] += 1.0 if (value <= low) or (value >= high) else 0.0
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def stream(
-    x: Any, pivot: Any, sums: Any, low: float, high: float, sketch: Any, start: int, stride: int
+    x: Any, pivot: Any, sums: Any, low: Any, high: Any, sketch: Any, start: int, stride: int
 ) -> None:
     """Add a batch to a layer's running sums and to its sketch.
 
@@ -76,7 +91,7 @@ def stream(
         pivot: shape (units,), float64; the sums are about it.
         sums: shape (4, units), float64: Σ(x − pivot), Σ(x − pivot)², zeros, values outside
             (low, high).
-        low: values at or below it are counted as saturated.
+        low: values at or below it are counted as saturated; None to count none.
         high: values at or above it are counted as saturated.
         sketch: shape (BINS,), int64.
         start: the first number, in memory order, that goes into the sketch.
@@ -93,7 +108,7 @@ def stream(
         sketch[(bits >> SHIFT) & (BINS - 1)] += 1
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def count_inside(x: Any, counts: Any, bands: Any) -> None:
     """Count each unit's values that lie in any of some closed bands.
 
@@ -113,7 +128,7 @@ def count_inside(x: Any, counts: Any, bands: Any) -> None:
             counts[u] += found
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_FAST)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath=_FAST)
 def square_sum(x: Any) -> float:
     """Return the sum of squares of a vector, in double precision."""
     total = 0.0

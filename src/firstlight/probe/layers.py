@@ -33,7 +33,9 @@ class Layer:
         samples: length of the first axis, added over the calls.
         outputs: statistics of its outputs: Z-values of a layer with weights, or activations.
         inputs: statistics of its inputs; only of activations that are not monotone.
-        gradients: statistics of the loss's derivatives by its outputs; of layers with parameters.
+        gradients: statistics of the loss's derivatives by its outputs; of layers with parameters,
+            and of large samples (more than 1,023 outputs each) from every second to eighth only.
+        gradient_samples: samples of which derivatives came back.
     """
 
     def __init__(self, name: str, kind: str) -> None:
@@ -41,7 +43,7 @@ class Layer:
         self.names = [name]
         self.parameters: dict[str, Tensor] = {}
         self.tied_to: str | None = None
-        self.calls = self.samples = 0
+        self.calls = self.samples = self.gradient_samples = 0
         self.activation: str | None = None
         self.saturation: Saturation | None = None
         self.axis: int | None = None
@@ -121,7 +123,8 @@ def weight_row(layer: str, name: str, value: Tensor) -> dict[str, str | int | fl
     numbers.add(value.detach().reshape(-1, 1, 1))
     empty = numbers.n == 0
     quantiles: dict[str, str | int | float | None] = {
-        f"quantile_{q:g}": None if empty else numbers.quantile(q) for q in (0.05, 0.25, 0.5, 0.75, 0.95)
+        f"quantile_{q:g}": None if empty else numbers.quantile(q)
+        for q in (0.05, 0.25, 0.5, 0.75, 0.95)
     }
     return {
         "layer": layer,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from firstlight.probe.layers import Layer
-from firstlight.probe.sums import OPEN, Sums, arranged
+from firstlight.probe.sums import OPEN, Bounds, Sums, arranged, thinned
 
 
 def first_tensor(value: Any) -> Tensor | None:
@@ -28,17 +28,17 @@ def _can_be_measured(x: Tensor) -> bool:
         and x.layout is torch.strided
         and not x.is_nested
         and x.device.type != "meta"
-        and not torch._C._functorch.is_functorch_wrapped_tensor(x)  # type: ignore[attr-defined]
+        and not torch._C._functorch.is_functorch_wrapped_tensor(x)
     )
 
 
 def measure(layer: Layer, x: Tensor, axis: int) -> None:
     """Add a layer's output to its statistics."""
-    numbers = arranged(x, axis)
     places = layer.saturation
-    bounds = OPEN if places is None else (places.low, places.high)
-    layer.outputs, numbers = _matching(layer.outputs, numbers)
-    layer.outputs.add(numbers, bounds)
+    bounds: Bounds = OPEN
+    if places is not None and not len(places.bands):
+        bounds = places.low, places.high
+    layer.outputs = _added(layer.outputs, x, axis, bounds)
     layer.samples += x.shape[0] if x.ndim + axis > 0 else 1
 
 
@@ -46,24 +46,35 @@ def measure_input(layer: Layer, x: Tensor, axis: int) -> None:
     """Add an activation's input to its statistics, and count the saturated values."""
     if layer.saturation is None:
         return
-    layer.inputs, numbers = _matching(layer.inputs, arranged(x, axis))
-    layer.inputs.add(numbers)
+    layer.inputs = _added(layer.inputs, x, axis, OPEN)
+    numbers = arranged(x, axis)
+    if layer.inputs.units != numbers.shape[1]:
+        numbers = numbers.reshape(-1, 1, 1)
     layer.inputs.add_saturated(numbers, layer.saturation.bands)
 
 
 def measure_gradient(layer: Layer, gradient: Tensor, axis: int) -> None:
-    """Add the loss's derivatives by a layer's output to its statistics."""
+    """Add the loss's derivatives by a layer's output to its statistics.
+
+    Of large samples one in several is taken, by their number: derivatives are not counted, only
+    averaged, and are as many again as the outputs.
+    """
     if _can_be_measured(gradient):
-        layer.gradients, numbers = _matching(layer.gradients, arranged(gradient, axis))
-        layer.gradients.add(numbers)
+        few = thinned(gradient, axis, layer.gradient_samples)
+        layer.gradient_samples += gradient.shape[0] if gradient.ndim else 1
+        layer.gradients = _added(layer.gradients, few, axis, OPEN)
 
 
-def _matching(sums: Sums | None, numbers: Tensor) -> tuple[Sums, Tensor]:
-    """Return statistics for as many units as there are; all as one where their number varies."""
+def _added(sums: Sums | None, x: Tensor, axis: int, bounds: Bounds) -> Sums:
+    """Return statistics with a tensor added; all units as one where their number varies."""
+    if sums is not None and sums.add_again(x, axis, bounds):
+        return sums
+    numbers = arranged(x, axis)
     if sums is None:
-        return Sums(numbers.shape[1], numbers.device), numbers
-    if sums.units == numbers.shape[1]:
-        return sums, numbers
-    if sums.units != 1:
-        sums = sums.as_one_unit()
-    return sums, numbers.reshape(-1, 1, 1)
+        sums = Sums(numbers.shape[1], numbers.device)
+    elif sums.units != numbers.shape[1]:
+        sums = sums if sums.units == 1 else sums.as_one_unit()
+        numbers = numbers.reshape(-1, 1, 1)
+    sums.add(numbers, bounds)
+    sums.remember(x, axis)
+    return sums

@@ -93,8 +93,7 @@ class ParameterWatch:
 
 def _gradient_hook(users: list[tuple[Layer, str]]) -> Any:
     def hook(gradient: Tensor) -> None:
-        with torch._C.DisableTorchFunction():
-            square = _square(gradient.detach())
+        square = _square(gradient)
         for layer, name in users:
             layer.square[name] = layer.square.get(name, 0.0) + square
             layer.passes[name] = layer.passes.get(name, 0) + 1
@@ -104,6 +103,8 @@ def _gradient_hook(users: list[tuple[Layer, str]]) -> Any:
 
 def _square(x: Tensor) -> Any:
     """Return the sum of squares: a number, or on a device a tensor that is not waited for."""
+    if x.is_cpu and x.dtype is torch.float32 and x.layout is torch.strided:
+        return kernel.square_sum(x.detach().numpy().reshape(-1))
     if x.is_sparse:
         x = x.coalesce().values()
     if x.is_complex():
@@ -112,4 +113,4 @@ def _square(x: Tensor) -> Any:
         return torch.linalg.vector_norm(x, dtype=torch.float64) ** 2
     if x.dtype not in (torch.float32, torch.float64):
         x = x.float()
-    return kernel.square_sum(x.contiguous().numpy().reshape(-1))
+    return kernel.square_sum(x.numpy(force=True).reshape(-1))

@@ -15,8 +15,15 @@ Array = NDArray[np.float64]
 SKETCHED = 64
 """At most so many numbers of a row (one sample, or one position of a sequence) enter the sketch."""
 
-OPEN = (-math.inf, math.inf)
-"""Bounds outside which no finite number lies."""
+Bounds = tuple[float, float] | tuple[None, None]
+ROWS = 512
+"""Of samples with more than so many derivatives each, only one in several is added up."""
+
+OPEN: Bounds = (None, None)
+"""Bounds where nothing is counted as saturated."""
+
+_DIRECT = (torch.float32, torch.float64)
+"""Precisions that are added up as they are; others become float32 first."""
 
 
 def arranged(x: Tensor, axis: int) -> Tensor:
@@ -26,16 +33,16 @@ def arranged(x: Tensor, axis: int) -> Tensor:
         x: any shape.
         axis: where the units lie, counted from the end (below 0).
     """
-    x = x.detach()
-    if x.ndim == 0:
+    x, shape = x.detach(), x.shape
+    if not shape:
         return x.reshape(1, 1, 1)
-    units = x.shape[axis]
+    units, end = shape[axis], len(shape) + axis
     if not x.is_contiguous():
         last = x.movedim(axis, -1)
         if last.is_contiguous():  # the layout that PyTorch calls channels last
             return last.view(-1, units, 1) if x.numel() else last.reshape(0, units, 1)
         x = x.contiguous()
-    return x.view(math.prod(x.shape[:axis]), units, math.prod(x.shape[x.ndim + axis + 1 :]))
+    return x.view(math.prod(shape[:end]), units, math.prod(shape[end + 1 :]))
 
 
 def stride_of(cells: int) -> int:
@@ -48,6 +55,22 @@ def stride_of(cells: int) -> int:
     while math.gcd(stride, cells) != 1:
         stride += 1
     return stride
+
+
+def thinned(x: Tensor, axis: int, seen: int) -> Tensor:
+    """Return every k-th sample of ``x``, where samples are large; k depends on their size alone.
+
+    Samples are counted over all batches, so that how they are cut into batches does not matter.
+
+    Args:
+        x: any shape, samples first.
+        axis: where the units lie, below 0.
+        seen: samples that came before these.
+    """
+    if x.ndim + axis == 0 or x.shape[0] == 0:
+        return x
+    step = min(8, x.numel() // x.shape[0] // ROWS)
+    return x[-seen % step :: step] if step > 1 else x
 
 
 class Sums:
@@ -75,34 +98,60 @@ class Sums:
             self._pivot = torch.zeros(units, **kwargs)
             self._sums = torch.zeros((4, units), **kwargs)
             self._sketch = torch.zeros(kernel.BINS, device=self._device, dtype=torch.int64)
+        self._like: tuple[Any, int, torch.dtype, tuple[int, int, int]] | None = None
+        self._arrays: tuple[Any, ...] = ()
         if self._device.type == "cpu":
-            self._numpy = self._pivot.numpy(), self._sums.numpy(), self._sketch.numpy()
+            self._arrays = self._pivot.numpy(), self._sums.numpy(), self._sketch.numpy()
 
-    def add(self, x: Tensor, bounds: tuple[float, float] = OPEN) -> None:
+    def add(self, x: Tensor, bounds: Bounds = OPEN) -> None:
         """Add a batch of shape (outer, units, inner); numbers outside ``bounds`` are saturated."""
-        if x.numel() == 0:
-            return
-        if x.dtype not in (torch.float32, torch.float64):
-            x = x.float()
         outer, units, inner = x.shape
+        if outer * units * inner == 0:
+            return
+        if x.dtype not in _DIRECT:
+            x = x.float()
         if self.n == 0:
             self.stride = stride_of(units * inner)
             first = x[0, :, 0].to(self._device, torch.float64)
             self._pivot.copy_(torch.nan_to_num(first, posinf=0.0, neginf=0.0))
-        start = -self.seen % self.stride
-        if self._device.type == "cpu":
-            numbers = x.cpu().numpy()
-            pivot, sums, sketch = self._numpy
-            kernel.stream(numbers, pivot, sums, *bounds, sketch, start, self.stride)
+        if self._arrays:
+            self._add_array(x.numpy(force=True), bounds)
         else:
-            self._add_with_torch(x, bounds, start)
+            self._add_with_torch(x, bounds, -self.seen % self.stride)
         self.n += outer * inner
         self.seen += outer * units * inner
 
-    def _add_with_torch(self, x: Tensor, bounds: tuple[float, float], start: int) -> None:
+    def remember(self, x: Tensor, axis: int) -> None:
+        """Remember how ``x`` was arranged, so that the next one like it takes the short way."""
+        if x.is_cpu and x.dtype in _DIRECT and self.n and x.shape and x.shape[axis] == self.units:
+            outer = math.prod(x.shape[: x.ndim + axis])
+            inner = x.numel() // max(1, outer * self.units)
+            self._like = x.shape, axis, x.dtype, (outer, self.units, inner)
+
+    def add_again(self, x: Tensor, axis: int, bounds: Bounds) -> bool:
+        """Add ``x`` if it is like the one remembered, and say whether it was."""
+        if self._like is None:
+            return False
+        shape, known, dtype, arrangement = self._like
+        if x.shape != shape or axis != known or x.dtype is not dtype or not x.is_cpu:
+            return False
+        if not x.is_contiguous():
+            return False
+        self._add_array(x.detach().numpy().reshape(arrangement), bounds)
+        self.n += arrangement[0] * arrangement[2]
+        self.seen += arrangement[0] * arrangement[1] * arrangement[2]
+        return True
+
+    def _add_array(self, x: Any, bounds: Bounds) -> None:
+        pivot, sums, sketch = self._arrays
+        low, high = bounds
+        kernel.stream(x, pivot, sums, low, high, sketch, -self.seen % self.stride, self.stride)
+
+    def _add_with_torch(self, x: Tensor, bounds: Bounds, start: int) -> None:
         """Do what ``kernel.stream`` does, with PyTorch's operations."""
         gap = x.double() - self._pivot[:, None]
-        flat = (x <= bounds[0]) | (x >= bounds[1])
+        low, high = bounds
+        flat = torch.zeros_like(x) if low is None or high is None else (x <= low) | (x >= high)
         parts = gap.sum((0, 2)), gap.square_().sum((0, 2)), (x == 0).sum((0, 2)), flat.sum((0, 2))
         self._sums += torch.stack([part.double() for part in parts])
         bits = x.reshape(-1)[start :: self.stride].float().view(torch.int32)
@@ -111,9 +160,9 @@ class Sums:
 
     def add_saturated(self, x: Tensor, bands: Array) -> None:
         """Count values of shape (outer, units, inner) in closed ``bands`` (b, 2) as saturated."""
-        if self._device.type == "cpu":
-            x = x if x.dtype in (torch.float32, torch.float64) else x.float()
-            kernel.count_inside(x.cpu().numpy(), self._numpy[1][3], bands)
+        if self._arrays:
+            x = x if x.dtype in _DIRECT else x.float()
+            kernel.count_inside(x.numpy(force=True), self._arrays[1][3], bands)
             return
         for low, high in bands.tolist():
             self._sums[3] += ((x >= low) & (x <= high)).sum((0, 2))

@@ -119,6 +119,7 @@ class Probe:
         self._axes, self._with_gradients = dict(axes), gradients
         self._known = find(model, threshold)
         self._names = {module: name for name, module in model.named_modules()}
+        self._fusible = {module for module in self._names if isinstance(module, _FUSED)}
         self._parameters = ParameterWatch(list(self._known.values()), optimizer, gradients)
         self._mode = _Functions(self) if functional else None
         self._called: dict[str, Layer] = {}
@@ -140,7 +141,6 @@ class Probe:
             self._handles.append(nn_module.register_module_forward_pre_hook(self._before))
             self._handles.append(nn_module.register_module_forward_hook(self._after))
             self._parameters.open()
-            self._listen()
         except BaseException:
             self._close()
             raise
@@ -163,14 +163,16 @@ class Probe:
 
     def _listen(self) -> None:
         if self._mode is not None and not self._listening:
-            self._mode.__enter__()
+            self._mode.__enter__()  # type: ignore[no-untyped-call]
             self._listening = True
 
     def _unlisten(self) -> None:
         """Stop listening to functions, unless another listener came after and would be stopped."""
         mode = self._mode
-        if mode is not None and self._listening and _get_current_function_mode() is mode:
-            mode.__exit__(None, None, None)
+        if mode is None or not self._listening:
+            return
+        if _get_current_function_mode() is mode:  # type: ignore[no-untyped-call]
+            mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
             self._listening = False
 
     def _before(self, module: nn.Module, args: tuple[Any, ...]) -> None:
@@ -183,9 +185,10 @@ class Probe:
             self._stack.clear()
             self._shapes.clear()
             self._fused = 0
+        if not self._stack and self._active:
             self._listen()
         self._stack.append((module, {}))
-        if isinstance(module, _FUSED) and _may_fuse(module):
+        if module in self._fusible and _may_fuse(module):
             self._fused += 1
             self._unlisten()
         layer = self._known.get(module)
@@ -210,14 +213,16 @@ class Probe:
         """Go back to the module around this one."""
         while self._stack and self._stack.pop()[0] is not module:
             pass  # a module that ended with an exception which the model caught
-        if isinstance(module, _FUSED) and _may_fuse(module):
+        if module in self._fusible and _may_fuse(module):
             self._fused = max(0, self._fused - 1)
             self._note(
                 f"{self._names[module] or '(model)'}: PyTorch may have run it as one fused "
                 f"operation; layers inside it without calls were then not seen"
             )
-            if self._fused == 0:
+            if self._fused == 0 and self._active:
                 self._listen()
+        if not self._stack:
+            self._unlisten()
 
     def _measure(self, layer: Layer, output: Any) -> None:
         recomputing = _recomputing()
@@ -226,7 +231,9 @@ class Probe:
             self._called.setdefault(layer.name, layer)
             layer.calls += 1
         if x is None:
-            self._note(f"{layer.name}: returned no dense tensor of real numbers, so it is not measured")
+            self._note(
+                f"{layer.name}: returned no dense tensor of real numbers, so it is not measured"
+            )
             return
         axis = self._axis(layer, x)
         if not recomputing:

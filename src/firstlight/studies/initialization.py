@@ -16,11 +16,13 @@ from firstlight.studies.initialization_answers import answer
 from firstlight.studies.initialization_data import Images, images
 from firstlight.studies.initialization_facts import Measured, Predictions, all_facts
 from firstlight.studies.initialization_learning import checkpoints
-from firstlight.studies.initialization_theory import predicted
+from firstlight.studies.initialization_theory import grouped, predicted
 from firstlight.studies.initialization_trials import perform
 from firstlight.studies.initialization_work import DEEP_IMAGES, Arrays
 
 KINDS = ("activation", "init")
+GROUPS = 16
+"""Groups of images of similar size for which a prediction is made."""
 
 
 def run(config: InitializationConfig, context: Context) -> Record:
@@ -51,8 +53,8 @@ def run(config: InitializationConfig, context: Context) -> Record:
     dataset = data.load("mnist", folder=context.data, download=context.download)
     seen = images(dataset, config, context.device)
     found = Measured(config, perform(config, seen, dataset.fingerprint, context))
-    expected = _expected(found, seen, config.layers)
-    deep = _expected(found, seen, config.depth)
+    expected = _expected(found, seen, deep=False)
+    deep = _expected(found, seen, deep=True)
     facts = all_facts(found, expected, deep)
     facts["data"], facts["images"] = Fact(dataset.name), Fact(len(seen.x))
     stand_in = None if dataset.notice is None else dataset.name
@@ -69,9 +71,10 @@ def run(config: InitializationConfig, context: Context) -> Record:
     )
 
 
-def _expected(found: Measured, seen: Images, layers: int) -> Predictions:
+def _expected(found: Measured, seen: Images, deep: bool) -> Predictions:
     """Return the predictions; the deep networks see the first images only."""
-    squares = seen.squares if layers == found.config.layers else seen.squares[:DEEP_IMAGES]
+    layers = found.config.depth if deep else found.config.layers
+    squares = grouped(seen.squares, GROUPS) if not deep else grouped(seen.squares[:DEEP_IMAGES], 2)
     return {pair: predicted(found.config, *pair, squares, layers) for pair in found.pairs()}
 
 

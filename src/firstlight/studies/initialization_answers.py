@@ -1,5 +1,6 @@
 """The words that answer question 2.1, computed from the facts and from nothing else."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from firstlight.configs import InitializationConfig
@@ -11,6 +12,10 @@ Facts = Mapping[str, Fact]
 
 VANISHED, EXPLODED = 0.1, 10.0
 """A scale vanishes where the whole interval of its ratio lies below, and explodes where above."""
+GUESSING = math.log(10)
+"""Cross-entropy of guessing among ten classes, in nats."""
+NO_BETTER = 0.99
+"""A network with a loss above this share of ``GUESSING`` has learned nothing."""
 NEEDED = ("tanh", "sigmoid", "relu")
 ACTIVATIONS = {"linear": "linear", "tanh": "tanh", "sigmoid": "sigmoid", "relu": "ReLU"}
 """How a sentence calls each activation."""
@@ -106,7 +111,11 @@ def helps(facts: Facts, activation: str, first: str, second: str) -> tuple[int, 
     )
 
 
-SCALES = {1: "closer to one", -1: "farther from one", 0: "cannot tell at this n whether closer to one"}
+SCALES = {
+    1: "closer to one",
+    -1: "farther from one",
+    0: "cannot tell at this n whether closer to one",
+}
 LOSSES = {1: "lower", -1: "higher", 0: "cannot tell at this n whether lower"}
 
 
@@ -125,10 +134,15 @@ def _pair(facts: Facts, activation: str, first: str, second: str, steps: int) ->
 def _xavier_verdict(facts: Facts, activation: str, small: str) -> str:
     scale, lower = helps(facts, activation, "xavier", small)
     name = ACTIVATIONS[activation]
+    losses = [facts[f"loss_after.{activation}.{init}"].value for init in ("xavier", small)]
+    if scale == 1 and min(float(value or 0) for value in losses) > NO_BETTER * GUESSING:
+        return f"Xavier helps the gradients of {name}, but in so few steps neither learns"
     if (scale, lower) == (1, 1):
         return f"Xavier helps {name}"
     if scale == 1:
-        tail = "its loss is higher" if lower < 0 else "cannot tell at this n whether its loss is lower"
+        tail = (
+            "its loss is higher" if lower < 0 else "cannot tell at this n whether its loss is lower"
+        )
         return f"Xavier helps the gradients of {name}, but {tail}"
     return f"Xavier is not shown to help {name}"
 
@@ -193,10 +207,12 @@ def answer(facts: Facts, config: InitializationConfig, stand_in: str | None = No
         return f"{prefix}Not answered: this run left out {_list(missing)}."
     small, wide = (f"normal_{value:g}" for value in (min(config.sigmas), max(config.sigmas)))
     heads = [_xavier_verdict(facts, a, small) for a in ("tanh", "sigmoid")]
-    first = f"{'; '.join([*heads, he_verdict(facts)])}."
+    first = f"Against {label(small)}: {'; '.join([*heads, he_verdict(facts)])}."
     others = dict.fromkeys((small, wide))
     pairs = [
-        _pair(facts, a, "xavier", other, config.steps) for a in ("tanh", "sigmoid") for other in others
+        _pair(facts, a, "xavier", other, config.steps)
+        for a in ("tanh", "sigmoid")
+        for other in others
     ]
     body = [_phenomenon(facts, config), _saturation(facts, config), f"{'. '.join(pairs)}."]
     return f"{prefix}{' '.join([first, *body, _relu(facts, config)])}{_theory(facts)}"

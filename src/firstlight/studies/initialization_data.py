@@ -76,4 +76,3 @@ def ball(seed: int) -> tuple[Tensor, Tensor]:
     inside = np.abs(radius * points.sum(axis=1)) > radius / 2
     x = torch.from_numpy(radius * points).float()
     return x, torch.from_numpy(inside).float()
-

@@ -56,13 +56,13 @@ class Measured:
 
     def before(self, activation: str, init: str, measure: str) -> Values:
         """Return a measure before training, shape (seeds, layers)."""
-        i, j = self.config.activations.index(activation), self.inits.index(init)  # type: ignore[arg-type]  # a plain name
+        i, j = self.config.activations.index(activation), self.inits.index(init)
         values = self.results["before"]["measured"][:, i, j, :, MEASURES.index(measure)]
         return np.asarray(values, dtype=np.float64)
 
     def deep(self, activation: str, init: str) -> Values:
         """Return mean squares in the deep networks, shape (seeds, layers, 2)."""
-        i, j = self.config.activations.index(activation), self.inits.index(init)  # type: ignore[arg-type]  # a plain name
+        i, j = self.config.activations.index(activation), self.inits.index(init)
         return np.asarray(self.results["deep"]["square"][:, i, j], dtype=np.float64)
 
     def loss(self, activation: str, init: str) -> Values:

@@ -33,7 +33,7 @@ from firstlight.studies.initialization_work import SAMPLE, SAMPLED_SEEDS, Arrays
 
 LARGEST_LOSS = 100.0
 """A loss that is larger or not finite is recorded as this, in nats; guessing costs ln 10 = 2.3."""
-POINTS = 10
+POINTS = 5
 """Points of a loss curve after its start."""
 
 
@@ -41,8 +41,8 @@ def checkpoints(steps: int) -> list[int]:
     """Return the steps after which the loss is measured, the first being 0.
 
     Example:
-        >>> checkpoints(40)
-        [0, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40]
+        >>> checkpoints(50)
+        [0, 10, 20, 30, 40, 50]
     """
     return sorted({round(steps * k / POINTS) for k in range(POINTS + 1)})
 

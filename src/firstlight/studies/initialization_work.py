@@ -18,6 +18,7 @@ from firstlight.studies.initialization_networks import (
     STUDY,
     Head,
     Layer,
+    Trace,
     drawn,
     logistic_head,
     names,
@@ -28,7 +29,7 @@ from firstlight.studies.initialization_networks import (
 
 SAMPLED_SEEDS, SAMPLE = 10, 200
 """Networks of which single values are kept for the violins, and how many of each layer."""
-DEEP_IMAGES = 8
+DEEP_IMAGES = 4
 """Images that are passed through the deep networks."""
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -108,7 +109,9 @@ def deep(config: InitializationConfig, data: Images, first: int, last: int) -> A
 
 
 def _square(x: Tensor) -> Tensor:
-    return x.square().mean(dim=(1, 2))
+    values = x.flatten(1)
+    norm: Tensor = torch.linalg.vector_norm(values, dim=1)
+    return norm.square() / values.shape[1]
 
 
 def _random_head(config: InitializationConfig, index: int) -> Head:
@@ -135,28 +138,39 @@ def on_ball(config: InitializationConfig, first: int, last: int, device: str) ->
     x, y = (part.to(device) for part in ball(config.seed))
     rows, kept = [], []
     for index in range(first, last):
-        each = [_on_ball(config, pair, index, x, y) for pair in ball_pairs(config)]
-        rows.append(np.stack([measured for measured, _ in each]))
+        nets = [_ball_network(config, pair, index, device) for pair in ball_pairs(config)]
+        heads = [logistic_head(output, y) for _, output in nets]
+        found = [
+            trace(pair[0], x[None], layers, head)
+            for pair, (layers, _), head in zip(ball_pairs(config), nets, heads, strict=True)
+        ]
+        pairs = zip(ball_pairs(config), found, strict=True)
+        rows.append(np.stack([measures.measure(pair[0], each)[0] for pair, each in pairs]))
         if index < SAMPLED_SEEDS:
-            kept.append(np.stack([sample for _, sample in each]))
+            at = measures.places(config.seed, index, SAMPLE, len(x) * config.width).to(device)
+            both = zip(nets, found, strict=True)
+            kept.append(np.stack([_four_kinds(layers, x, each, at) for (layers, _), each in both]))
     empty = np.zeros((0, len(ball_pairs(config)), config.layers, 4, SAMPLE), dtype=np.float32)
     return {"measured": np.stack(rows), "sample": np.stack(kept) if kept else empty}
 
 
-def _on_ball(
-    config: InitializationConfig, pair: tuple[str, str], index: int, x: Tensor, y: Tensor
-) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    activation, init = pair
-    device = str(x.device)
-    entry, output = outer(config, [init], index, (BALL_DIMENSIONS, 1), device)
-    layers = [entry, *hidden(config, [init], index, config.layers - 1, device)]
-    found = trace(activation, x[None], layers, logistic_head(output, y))
-    places = measures.places(config.seed, index, SAMPLE, len(x) * config.width)
-    inputs, rows = [x[None], *found.a[:-1]], []
-    for layer, h, z, a, delta in zip(layers, inputs, found.z, found.a, found.delta, strict=True):
+def _ball_network(
+    config: InitializationConfig, pair: tuple[str, str], index: int, device: str
+) -> tuple[list[Layer], Layer]:
+    """Return the hidden layers, the first of which sees the points, and the output."""
+    entry, output = outer(config, [pair[1]], index, (BALL_DIMENSIONS, 1), device)
+    return [entry, *hidden(config, [pair[1]], index, config.layers - 1, device)], output
+
+
+def _four_kinds(
+    layers: Sequence[Layer], x: Tensor, found: Trace, at: Tensor
+) -> NDArray[np.float32]:
+    """Return single Z-values, activations, weights and their gradients of one network."""
+    rows, h = [], x
+    for layer, z, a, delta in zip(layers, found.z, found.a, found.delta, strict=True):
         weights = (layer.weights * layer.scale).flatten()
-        gradient = (delta[0].mT @ h[0]).flatten() / len(x)
-        at = places.to(device)
+        gradient = (delta[0].mT @ h).flatten() / len(x)
         own = at % len(weights)
         rows.append(torch.stack([z.flatten()[at], a.flatten()[at], weights[own], gradient[own]]))
-    return measures.measure(activation, found)[0], torch.stack(rows).float().cpu().numpy()
+        h = a[0]
+    return np.asarray(torch.stack(rows).float().cpu().numpy())

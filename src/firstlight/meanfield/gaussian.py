@@ -15,7 +15,7 @@ ACTIVATIONS = ("linear", "identity", "tanh", "sigmoid", "relu", "leaky-relu", "e
 # Nodes ±e^u with equal steps of u: they resolve φ at every scale of its argument and meet its kink
 # at 0 from either side; the integrand is analytic in u, so the sum converges exponentially.
 _STEP = 0.125
-_SIDE = np.exp(np.arange(-24.0, 2.4, _STEP))
+_SIDE = np.exp(np.arange(-34.0, 2.4, _STEP))
 _NODES = np.concatenate([-_SIDE[::-1], _SIDE])
 _WEIGHTS = np.exp(-(_NODES**2) / 2) * np.abs(_NODES) * _STEP / math.sqrt(2 * math.pi)
 
@@ -29,6 +29,9 @@ class Moments:
         square: E φ(z)².
         kurtosis: E φ(z)⁴ / (E φ(z)²)², and 1 where φ(z) is always 0.
         slope_square: E φ′(z)².
+        joint: E φ(z)² φ′(z)² / (E φ(z)² E φ′(z)²), and 1 where that is undefined.
+        steep: E z² φ′(z)² / (v E φ′(z)²), and 1 where that is undefined.
+        along: (E z φ(z) φ′(z))² / (v E φ(z)² E φ′(z)²), and 1 where that is undefined.
         saturated: P(|φ′(z)| < threshold · max |φ′|).
     """
 
@@ -36,6 +39,9 @@ class Moments:
     square: Array
     kurtosis: Array
     slope_square: Array
+    joint: Array
+    steep: Array
+    along: Array
     saturated: Array
 
 
@@ -62,7 +68,7 @@ def moments(
 ) -> Moments:
     """Return the moments of φ(z) and φ′(z) for z ~ N(0, v).
 
-    Closed forms for linear, ReLU and leaky ReLU; otherwise E f(√v z) by a sum over 424 nodes, whose
+    Closed forms for linear, ReLU and leaky ReLU; otherwise E f(√v z) by a sum over 584 nodes, whose
     relative error is below 1e-9 for v up to 1e12.
 
     Args:
@@ -88,16 +94,18 @@ def moments(
             return _rectifier(v, slope, threshold)
         case "tanh":
             a = np.tanh(np.sqrt(v)[..., None] * _NODES)
-            return _smooth(a, 1 - a * a, _bell(v, 1.0, threshold))
+            return _smooth(v, a, 1 - a * a, _bell(v, 1.0, threshold))
         case "sigmoid":
             z = np.sqrt(v)[..., None] * _NODES
             a = expit(z)
-            return _smooth(a, a * expit(-z), _bell(v, 2.0, threshold))
+            return _smooth(v, a, a * expit(-z), _bell(v, 2.0, threshold))
         case "elu":
             z = np.sqrt(v)[..., None] * _NODES
             low = np.minimum(z, 0)
             a = np.where(z > 0, z, slope * np.expm1(low))
-            return _smooth(a, np.where(z > 0, 1.0, slope * np.exp(low)), _elu(v, slope, threshold))
+            return _smooth(
+                v, a, np.where(z > 0, 1.0, slope * np.exp(low)), _elu(v, slope, threshold)
+            )
     raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}, got {activation!r}")
 
 
@@ -111,22 +119,33 @@ def _rectifier(v: Array, slope: float, threshold: float) -> Moments:
         square=two * v,
         kurtosis=np.where(still, 1.0, 1.5 * (1 + slope**4) / two**2),
         slope_square=np.where(still, slope**2, two),
+        joint=np.where(still, 1.0, (1 + slope**4) / 2 / two**2),
+        steep=np.ones_like(v),
+        along=np.ones_like(v),
         saturated=np.where(still, flat[0], sum(flat) / 2),
     )
 
 
-def _smooth(a: Array, derivative: Array, saturated: Array) -> Moments:
+def _smooth(v: Array, a: Array, derivative: Array, saturated: Array) -> Moments:
     """Return the moments of values φ and φ′ at the nodes, shape (…, nodes)."""
-    square = expectation(a * a)
-    known = np.where(square > 0, square, 1.0)
-    scaled = a * a / known[..., None]
+    square, slope_square = expectation(a * a), expectation(derivative * derivative)
+    # Scaled to mean square 1, so that powers of a tiny signal do not vanish.
+    value, rise = _scaled(a, square), _scaled(derivative, slope_square)
+    known = (square > 0) & (slope_square > 0) & (v > 0)
     return Moments(
         mean=expectation(a),
         square=square,
-        kurtosis=np.where(square > 0, expectation(scaled * scaled), 1.0),
-        slope_square=expectation(derivative * derivative),
+        kurtosis=np.where(square > 0, expectation((value * value) ** 2), 1.0),
+        slope_square=slope_square,
+        joint=np.where(known, expectation((value * rise) ** 2), 1.0),
+        steep=np.where(known, expectation((_NODES * rise) ** 2), 1.0),
+        along=np.where(known, expectation(_NODES * value * rise) ** 2, 1.0),
         saturated=saturated,
     )
+
+
+def _scaled(values: Array, square: Array) -> Array:
+    return np.asarray(values / np.sqrt(np.where(square > 0, square, 1.0))[..., None])
 
 
 def _beyond(limit: float, v: Array) -> Array:

@@ -1,10 +1,7 @@
 """Predicted size of signals and gradients in a random network, layer by layer, before any is drawn.
 
-Given the mean square q of a layer's inputs, every Z-value of that layer is normal with variance
-v = fan_in · σ_w² · q + σ_b². So q is a Markov chain from layer to layer: in the next layer it is
-the mean of φ(z)² over the layer's n units, with mean E φ(z)² and variance Var φ(z)² / n. This file
-follows the chain's first two moments, with a log-normal distribution in between; at infinite width
-only the mean is left, which is the mean-field recursion.
+The recursion of mean-field theory, with what a finite width adds to it: see ``chain`` for the
+signal and ``gradient`` for the way back.
 """
 
 import math
@@ -14,14 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from firstlight.gaussian import ACTIVATIONS as ACTIVATIONS
-from firstlight.gaussian import Moments, moments
+from firstlight.meanfield.chain import Chain, Layer
+from firstlight.meanfield.gaussian import ACTIVATIONS as ACTIVATIONS
+from firstlight.meanfield.gradient import ratios
 
 Array = NDArray[np.float64]
 
 _GROUPS = 64  # inputs are followed in at most this many groups of similar size
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(21)
-_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 
 
 @dataclass(frozen=True)
@@ -92,12 +88,11 @@ def propagate(
     E δ_l² = E[φ′(z_l)²] n_{l+1} σ_{l+1}² E δ_{l+1}², from gradients δ at the last layer's Z-values
     whose size does not depend on the input.
 
-    ``z_square`` and ``activation_square`` are exact at every width for linear layers and, with
-    zero biases, for ReLU and leaky ReLU; for other activations their relative error is of the
-    order 1/width². Gradients use the forward signal as if it were independent of the weights that
-    carry them back: exact for linear and ReLU layers where the gradient at the last layer does not
-    depend on the weights, otherwise with a relative error of the order depth/width. A layer's
-    weights are independent, with expectation 0, and normal or many.
+    To both, a finite width adds corrections. ``z_square`` and ``activation_square`` are exact at
+    every width for linear layers and, with zero biases, for ReLU and leaky ReLU; for other
+    activations their relative error is of the order depth/width². Gradients are exact for linear
+    layers and ReLU without biases, otherwise of the same order. A layer's weights are independent,
+    with expectation 0, and normal or many; the gradient at the last layer does not depend on them.
 
     Args:
         widths: units of every layer from the inputs on, e.g. ``(784, 100, 100, 10)``.
@@ -133,71 +128,16 @@ def propagate(
     if not threshold > 0:
         raise ValueError(f"threshold: expected above 0, got {threshold}")
     sigma, b = _layers("weight_std", weight_std, depth), _layers("bias_std", bias_std, depth)
-    chain = _Chain(*_groups(input_square))
+    chain = Chain(*_groups(input_square))
     with np.errstate(over="ignore", invalid="ignore"):  # `_checked` finds them
         gain, back = np.array(widths[:-1]) * sigma**2, np.array(widths[2:]) * sigma[1:] ** 2
         units = np.array(widths[1:]) if finite else np.full(depth, math.inf)
         steps = [
-            chain.step(names[at], gain[at], b[at] ** 2, units[at], slope, threshold)
+            chain.step(Layer(names[at], gain[at], b[at] ** 2, units[at], slope, threshold))
             for at in range(depth)
         ]
-        return _checked(_collect(steps, back, chain.share))
-
-
-class _Chain:
-    """The distribution of q, the mean square of a layer's inputs, for each group of inputs."""
-
-    def __init__(self, square: Array, share: Array) -> None:
-        self.mean = square
-        self.relative = np.ones_like(square)  # E q² / (E q)²
-        self.share = share
-
-    def step(
-        self, name: str, gain: float, bias: float, units: float, slope: float, threshold: float
-    ) -> dict[str, Array]:
-        """Move q through one layer and return what the layer shows."""
-        v, z = gain * self._at_nodes() + bias, gain * self.mean + bias
-        found = moments(name, v, slope=slope, threshold=threshold)
-        of_z = _ratio(v, z[:, None]) ** 2 @ _WEIGHTS * (1 + 2 / units)
-        self._move(found, units)
-        square = self.share @ self.mean
-        common = self.share @ found.mean  # one network's fluctuation is shared by its inputs
-        return {
-            "z_square": self.share @ z,
-            "activation_square": square,
-            "activation_mean": common @ _WEIGHTS,
-            "activation_variance": np.maximum(square - common**2 @ _WEIGHTS, 0),
-            "saturated": self.share @ found.saturated @ _WEIGHTS,
-            "spread": np.sqrt(np.log(np.maximum(self.share @ of_z, 1))),
-            "slope_square": found.slope_square @ _WEIGHTS,
-        }
-
-    def _at_nodes(self) -> Array:
-        """Return q at the nodes of its log-normal distribution, shape (groups, nodes)."""
-        log_variance = np.log(np.maximum(self.relative, 1))[:, None]
-        factor = np.exp(np.sqrt(log_variance) * _NODES - log_variance / 2)
-        return np.asarray(self.mean[:, None] * factor)
-
-    def _move(self, found: Moments, units: float) -> None:
-        self.mean = found.square @ _WEIGHTS
-        relative = _ratio(found.square, self.mean[:, None])
-        self.relative = relative**2 * (1 + (found.kurtosis - 1) / units) @ _WEIGHTS
-
-
-def _ratio(top: Array, bottom: Array) -> Array:
-    """Return top / bottom, and 1 where both have vanished."""
-    return np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1.0), 1.0)
-
-
-def _collect(steps: list[dict[str, Array]], back: Array, share: Array) -> Prediction:
-    """Multiply the gradients' factors from the last layer back, and line the layers up."""
-    slope_square = [step.pop("slope_square") for step in steps]
-    gradient = [np.ones_like(share)]
-    for slopes, factor in zip(slope_square[-2::-1], back[::-1], strict=True):
-        gradient.append(gradient[-1] * slopes * factor)
-    ratio = np.array([share @ g for g in gradient[::-1]])
-    arrays = {name: np.array([step[name] for step in steps]) for name in steps[0]}
-    return Prediction(gradient_ratio=ratio, **arrays)
+        arrays = {name: np.array([step.shown[name] for step in steps]) for name in steps[0].shown}
+        return _checked(Prediction(gradient_ratio=ratios(steps, back, chain.share), **arrays))
 
 
 def _checked(found: Prediction) -> Prediction:
