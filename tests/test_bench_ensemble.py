@@ -137,12 +137,24 @@ def test_a_contender_is_timed_until_the_time_is_up(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_number_of_threads_that_is_quicker_is_kept() -> None:
-    def make(threads: int) -> Any:
-        way = bench.Contender("way", 1, lambda: 1, threads)
-        way.time = lambda seconds: {1: 5.0, 2: 9.0, 3: 7.0}[threads]  # type: ignore[method-assign]
-        return way
+    rates = {("a", 1): [1.0, 9.0, 2.0], ("a", 2): [1.0, 3.0, 4.0], ("b", 1): [1.0], ("b", 2): [0.5]}
+    ways = [bench.Contender(name, 1, int, count, rates[name, count]) for name, count in rates]
+    assert [(way.name, way.threads) for way in bench.quickest(ways)] == [("a", 2), ("b", 1)]
 
-    assert bench.ready("way", make, [1, 2, 3]).threads == 2
+
+def test_the_warm_up_is_two_turns_with_each_number_of_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bench, "PAUSE", 0.0)
+    threads, turns = torch.get_num_threads(), []
+
+    def make(count: int) -> bench.Contender:
+        return bench.Contender("way", 1, lambda: turns.append(count) or 1, count)  # type: ignore[func-returns-value]
+
+    ways = bench.warm(make, [1, 2])
+    torch.set_num_threads(threads)
+    assert turns == [1, 1, 2, 2]
+    assert [way.rates for way in ways] == [[], []]
 
 
 def test_scale_rows_come_from_processes_of_their_own() -> None:

@@ -316,6 +316,14 @@ def test_a_residual_sum_is_looked_through() -> None:
     assert found[model.two].gain == pytest.approx(math.sqrt(2))
 
 
+def test_finding_the_activation_calls_no_hook() -> None:
+    model, calls = nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.Tanh())), []
+    model[0].register_forward_hook(lambda *_: calls.append("after"))
+    model[0].register_forward_pre_hook(lambda *_: calls.append("before"))
+    assert gains(model) == [(1.5925, 0)]
+    assert calls == []
+
+
 def test_a_layer_inside_a_module_of_torch_is_taken_as_relu() -> None:
     model = nn.Sequential(nn.TransformerEncoderLayer(8, 2, 16), nn.Linear(8, 2))
     found = follows(model)

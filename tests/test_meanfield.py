@@ -133,18 +133,21 @@ def test_fifty_layers_of_100(name: str, std: float) -> None:
     assert np.abs(spread / predicted.spread - 1).max() < CLOSE / math.sqrt(2 * 60)
 
 
-def many(name: str, std: float, bias: float, depth: int = 10, width: int = 20) -> Measured:
-    """Draw 4,000 networks side by side, with one input each."""
+def many(
+    name: str, std: float, bias: float, depth: int = 10, width: int = 20, count: int = 4000
+) -> Measured:
+    """Draw networks side by side, with one input each."""
     source, f, derivative = np.random.default_rng(2), FUNCTIONS[name], DERIVATIVES[name]
-    a, weights, signals = np.ones((4000, width, 1)), [], []
+    a, weights, signals = np.ones((count, width, 1)), [], []
     for _ in range(depth):
-        w = source.normal(0, std, (4000, width, width))
-        z = w @ a + bias * source.standard_normal((4000, width, 1))
+        w = source.normal(0, std, (count, width, width))
+        z = w @ a + bias * source.standard_normal((count, width, 1))
         a = f(z)
         weights.append(w)
         signals.append(z)
-    delta = source.standard_normal((4000, width, 1))
-    sizes = [(delta**2).mean(axis=(1, 2))]
+    delta = source.standard_normal((count, width, 1))
+    delta /= np.sqrt((delta**2).mean(axis=1, keepdims=True))
+    sizes = [np.ones(count)]
     for w, z in zip(weights[:0:-1], signals[-2::-1], strict=True):
         delta = w.transpose(0, 2, 1) @ delta * derivative(z)
         sizes.append((delta**2).mean(axis=(1, 2)))
@@ -184,6 +187,15 @@ def test_ten_layers_of_20_need_their_width(
         assert (off < CLOSE * error + 0.03 * mean).all()
         if quantity == matters:
             assert np.abs(theirs / mean - 1).max() > 0.07
+
+
+@pytest.mark.parametrize("bias", [0.0, 0.5])
+def test_gradients_through_ten_units(bias: float) -> None:
+    """So narrow that each of the width's effects alone is several standard errors."""
+    measured = many("tanh", 0.4, bias, depth=8, width=10, count=60_000).gradient_square
+    predicted = propagate((10,) * 9, 0.4, "tanh", bias_std=bias).gradient_ratio
+    mean, error = measured.mean(axis=0), measured.std(axis=0) / math.sqrt(len(measured))
+    assert (np.abs(predicted - mean) < 2 * error + 0.02 * mean).all()
 
 
 def test_biases_of_a_network_enter_forward() -> None:

@@ -157,7 +157,7 @@ class InitializationConfig(Config):
     """Standard deviations of the normal initialization, beside Xavier and He."""
     seeds: int = bounded(50, 2, 1_000, "seeds")
     """Independent networks of each kind, before training."""
-    images: int = bounded(200, 32, 10_000, "images")
+    images: int = bounded(150, 32, 10_000, "images")
     """Test images that are passed through each network."""
     width: int = bounded(100, 2, 1_000, "units")
     """Units in each layer but the last."""

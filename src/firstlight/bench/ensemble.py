@@ -101,25 +101,28 @@ def our_turn(task: Problem, epochs: int, threads: int) -> Callable[[], int]:
     return turn
 
 
-def ready(name: str, make: Callable[[int], Contender], threads: Sequence[int]) -> Contender:
-    """Warm a way up with each number of threads and return it with the quickest.
+def warm(make: Callable[[int], Contender], threads: Sequence[int]) -> list[Contender]:
+    """Return a way with each number of threads, after two untimed turns; the first may compile."""
+    found = [make(count) for count in threads]
+    for way in found:
+        way.time(0.0)
+        way.time(0.0)
+    return found
 
-    Args:
-        name: of the way.
-        make: number of threads → contender; its first turn may compile and is not counted.
-        threads: the numbers to try.
-    """
-    tried = []
-    for count in threads:
-        contender = make(count)
-        contender.time(0.0)
-        tried.append((contender.time(0.0), contender))
-    return max(tried, key=lambda pair: pair[0])[1]
+
+def quickest(ways: Sequence[Contender]) -> list[Contender]:
+    """Return each way once, with the number of threads whose median is the highest."""
+    best: dict[str, Contender] = {}
+    for way in ways:
+        if way.name not in best or median(way.rates) > median(best[way.name].rates):
+            best[way.name] = way
+    return list(best.values())
 
 
 def contenders(task: Problem, loop_networks: int, epochs: int) -> tuple[list[Contender], Reasons]:
-    """Return every way that is ready to be timed, ours last, and why others are not."""
-    found, reasons, counts = [], {}, sorted({1, cores()})
+    """Return every way with each number of threads, ours last, and why others are missing."""
+    found: list[Contender] = []
+    reasons, counts = {}, sorted({1, cores()})
     for name, kind in PEERS.items():
         own = task.first(loop_networks) if kind is Loop else task
 
@@ -129,7 +132,7 @@ def contenders(task: Problem, loop_networks: int, epochs: int) -> tuple[list[Con
 
         try:
             # JAX has one pool of threads, as large as the machine, once and for all.
-            found.append(ready(name, make, [cores()] if kind is Jax else counts))
+            found += warm(make, [cores()] if kind is Jax else counts)
         # Whatever a peer lacks, a compiler or a package, is no reason to lose the other rows.
         except Exception as error:
             reasons[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:110]}"
@@ -137,7 +140,7 @@ def contenders(task: Problem, loop_networks: int, epochs: int) -> tuple[list[Con
     def ours(threads: int) -> Contender:
         return Contender(OURS, len(task.x), our_turn(task, epochs, threads), threads)
 
-    return [*found, ready(OURS, ours, counts)], reasons
+    return found + warm(ours, counts), reasons
 
 
 def measure(
@@ -152,8 +155,9 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Return network-steps per second of every way: the medians over rounds in turn.
 
-    The warm-up is two epochs (of ours: two trainings) with one thread and two with as many as
-    there are cores; the quicker number of threads is kept. Then the ways take turns.
+    Every way is tried with one thread and with as many as there are cores; the warm-up is two
+    epochs (of ours: two trainings) of each. Then all take turns, and of each way the number of
+    threads with the higher median is kept.
 
     Args:
         networks: networks trained at once.
@@ -169,6 +173,7 @@ def measure(
     for _ in range(rounds):
         for way in ways:
             way.rates.append(way.time(seconds))
+    ways = quickest(ways)
     ours = median(ways[-1].rates)
     torch.set_num_threads(cores())
     work = arithmetic(NETWORK, points / len(task.batches()))

@@ -36,7 +36,8 @@ def aligned(*shape: int, dtype: Any) -> NDArray[Any]:
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     raw = np.zeros(size + 64, dtype=np.uint8)
     start = -raw.ctypes.data % 64
-    return raw[start : start + size].view(dtype).reshape(shape)
+    found: NDArray[Any] = raw[start : start + size].view(dtype).reshape(shape)
+    return found
 
 
 @lru_cache(maxsize=64)

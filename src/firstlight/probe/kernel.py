@@ -23,13 +23,13 @@ _FAST = {"reassoc", "contract", "nsz"}
 
 
 @numba.njit(cache=True, nogil=True, fastmath=_FAST)
-def _units_inside(x: Any, pivot: Any, sums: Any, low: Any, high: Any) -> None:
+def _units_inside(x: Any, pivot: Any, sums: Any, low: Any, high: Any, rows: Any) -> None:
     """Add up ``x`` of shape (outer, units, inner): a unit's numbers lie side by side."""
     outer, units, inner = x.shape
     nothing, one = x.dtype.type(0), x.dtype.type(1)
     if low is not None:
         lower, upper = x.dtype.type(low), x.dtype.type(high)
-    for o in range(outer):
+    for o in range(rows[0], outer, rows[1]):
         for u in range(units):
             centre = x.dtype.type(pivot[u])
             for start in range(0, inner, CHUNK):
@@ -50,15 +50,17 @@ def _units_inside(x: Any, pivot: Any, sums: Any, low: Any, high: Any) -> None:
 
 
 @numba.njit(cache=True, nogil=True, fastmath=_FAST)
-def _units_last(x: Any, pivot: Any, sums: Any, low: Any, high: Any) -> None:
-    """Add up ``x`` of shape (rows, units), eight rows to one visit of the running sums."""
-    rows, units = x.shape
-    for start in range(0, rows - 7, 8):
+def _units_last(x: Any, pivot: Any, sums: Any, low: Any, high: Any, rows: Any) -> None:
+    """Add up ``x`` of shape (outer, units), eight rows to one visit of the running sums."""
+    outer, units = x.shape
+    begin, step = rows
+    tile = 8 * step
+    while begin + tile <= outer + step - 1:
         for u in range(units):
             centre = pivot[u]
             first, second, zero, flat = 0.0, 0.0, 0.0, 0.0
             for k in range(8):
-                value = np.float64(x[start + k, u])
+                value = np.float64(x[begin + k * step, u])
                 gap = value - centre
                 first += gap
                 second += gap * gap
@@ -69,7 +71,8 @@ def _units_last(x: Any, pivot: Any, sums: Any, low: Any, high: Any) -> None:
             sums[1, u] += second
             sums[2, u] += zero
             sums[3, u] += flat
-    for r in range(rows - rows % 8, rows):
+        begin += tile
+    for r in range(begin, outer, step):
         for u in range(units):
             value = np.float64(x[r, u])
             gap = value - pivot[u]
@@ -82,7 +85,7 @@ def _units_last(x: Any, pivot: Any, sums: Any, low: Any, high: Any) -> None:
 
 @numba.njit(cache=True, nogil=True)
 def stream(
-    x: Any, pivot: Any, sums: Any, low: Any, high: Any, sketch: Any, start: int, stride: int
+    x: Any, pivot: Any, sums: Any, low: Any, high: Any, rows: Any, sketch: Any, places: Any
 ) -> None:
     """Add a batch to a layer's running sums and to its sketch.
 
@@ -93,19 +96,23 @@ def stream(
             (low, high).
         low: values at or below it are counted as saturated; None to count none.
         high: values at or above it are counted as saturated.
+        rows: first row (on the outer axis) to be added, and the step from there.
         sketch: shape (BINS,), int64.
-        start: the first number, in memory order, that goes into the sketch.
-        stride: from there on, every ``stride``-th goes in.
+        places: of the numbers in these rows, the first that goes into the sketch, and the step.
     """
     outer, units, inner = x.shape
     if inner == 1:
-        _units_last(x.reshape(outer, units), pivot, sums, low, high)
+        _units_last(x.reshape(outer, units), pivot, sums, low, high, rows)
     else:
-        _units_inside(x, pivot, sums, low, high)
-    numbers = x.reshape(x.size)
-    for i in range(start, numbers.size, stride):
-        bits = np.float32(numbers[i]).view(np.int32)
-        sketch[(bits >> SHIFT) & (BINS - 1)] += 1
+        _units_inside(x, pivot, sums, low, high, rows)
+    lines = x.reshape(outer, units * inner)
+    place, stride = places
+    for o in range(rows[0], outer, rows[1]):
+        while place < units * inner:
+            bits = np.float32(lines[o, place]).view(np.int32)
+            sketch[(bits >> SHIFT) & (BINS - 1)] += 1
+            place += stride
+        place -= units * inner
 
 
 @numba.njit(cache=True, nogil=True)

@@ -12,10 +12,13 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.parameter import is_lazy
 
 from firstlight.probe.activations import DYING, KINDS, Saturation, saturation
-from firstlight.probe.sums import Array, Sums
+from firstlight.probe.sums import OPEN, Array, Bounds, Sums
 
 CONFIDENCE = 0.95
 """Confidence of the bound on a dead unit's firing rate."""
+
+_PASSING = (nn.Identity, nn.Flatten, nn.Unflatten)
+"""Modules that hand on the numbers they are given: they are no layers."""
 
 
 class Layer:
@@ -33,9 +36,8 @@ class Layer:
         samples: length of the first axis, added over the calls.
         outputs: statistics of its outputs: Z-values of a layer with weights, or activations.
         inputs: statistics of its inputs; only of activations that are not monotone.
-        gradients: statistics of the loss's derivatives by its outputs; of layers with parameters,
-            and of large samples (more than 1,023 outputs each) from every second to eighth only.
-        gradient_samples: samples of which derivatives came back.
+        gradients: statistics of the loss's derivatives by its outputs, of layers with parameters;
+            of rows longer than 1,023 numbers, from one in two to eight.
     """
 
     def __init__(self, name: str, kind: str) -> None:
@@ -43,7 +45,7 @@ class Layer:
         self.names = [name]
         self.parameters: dict[str, Tensor] = {}
         self.tied_to: str | None = None
-        self.calls = self.samples = self.gradient_samples = 0
+        self.calls = self.samples = 0
         self.activation: str | None = None
         self.saturation: Saturation | None = None
         self.axis: int | None = None
@@ -54,6 +56,14 @@ class Layer:
         self.passes: dict[str, int] = {}
         self.update: float = 0.0
         self.updates = 0
+
+    @property
+    def bounds(self) -> Bounds:
+        """Outputs outside these bounds are saturated."""
+        places = self.saturation
+        if places is None or len(places.bands):
+            return OPEN
+        return places.low, places.high
 
     @property
     def units(self) -> int | None:
@@ -160,6 +170,8 @@ def _identity(x: Tensor) -> tuple[object, ...]:
 
 def _is_layer(module: nn.Module) -> bool:
     """Say whether a module is measured: it has no modules inside, or parameters of its own."""
+    if isinstance(module, _PASSING):
+        return False
     inside = [name for name in module._modules if name != "parametrizations"]
     if isinstance(module, torch.jit.ScriptModule):
         return True
@@ -221,7 +233,7 @@ def _axis(module: nn.Module) -> int | None:
         return 1  # the one kind whose batches may lack the positions
     if isinstance(module, nn.Linear | nn.Bilinear | nn.Embedding | nn.EmbeddingBag | nn.LayerNorm):
         return -1
-    if isinstance(module, nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention | nn.Flatten):
+    if isinstance(module, nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention):
         return -1
     kind = type(module).__name__
     if isinstance(module, nn.Module) and kind.endswith(("1d", "2d", "3d")) and "Pool" in kind:

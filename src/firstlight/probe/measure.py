@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from firstlight.probe.layers import Layer
-from firstlight.probe.sums import OPEN, Bounds, Sums, arranged, thinned
+from firstlight.probe.sums import OPEN, Bounds, Sums, arranged
 
 
 def first_tensor(value: Any) -> Tensor | None:
@@ -34,11 +34,13 @@ def _can_be_measured(x: Tensor) -> bool:
 
 def measure(layer: Layer, x: Tensor, axis: int) -> None:
     """Add a layer's output to its statistics."""
-    places = layer.saturation
-    bounds: Bounds = OPEN
-    if places is not None and not len(places.bands):
-        bounds = places.low, places.high
-    layer.outputs = _added(layer.outputs, x, axis, bounds)
+    layer.outputs = _added(layer.outputs, x, axis, layer.bounds)
+    count(layer, x, axis)
+
+
+def count(layer: Layer, x: Tensor, axis: int) -> None:
+    """Count a call, and its samples: the length of the first axis, unless that is the units'."""
+    layer.calls += 1
     layer.samples += x.shape[0] if x.ndim + axis > 0 else 1
 
 
@@ -56,22 +58,21 @@ def measure_input(layer: Layer, x: Tensor, axis: int) -> None:
 def measure_gradient(layer: Layer, gradient: Tensor, axis: int) -> None:
     """Add the loss's derivatives by a layer's output to its statistics.
 
-    Of large samples one in several is taken, by their number: derivatives are not counted, only
-    averaged, and are as many again as the outputs.
+    Of long rows one in several is taken: derivatives are not counted, only averaged, and are as
+    many again as the outputs.
     """
+    sums = layer.gradients
+    if sums is not None and sums.add_again(gradient, OPEN) is not None:
+        return
     if _can_be_measured(gradient):
-        few = thinned(gradient, axis, layer.gradient_samples)
-        layer.gradient_samples += gradient.shape[0] if gradient.ndim else 1
-        layer.gradients = _added(layer.gradients, few, axis, OPEN)
+        layer.gradients = _added(sums, gradient, axis, OPEN, thin=True)
 
 
-def _added(sums: Sums | None, x: Tensor, axis: int, bounds: Bounds) -> Sums:
+def _added(sums: Sums | None, x: Tensor, axis: int, bounds: Bounds, *, thin: bool = False) -> Sums:
     """Return statistics with a tensor added; all units as one where their number varies."""
-    if sums is not None and sums.add_again(x, axis, bounds):
-        return sums
     numbers = arranged(x, axis)
     if sums is None:
-        sums = Sums(numbers.shape[1], numbers.device)
+        sums = Sums(numbers.shape[1], numbers.device, thin=thin)
     elif sums.units != numbers.shape[1]:
         sums = sums if sums.units == 1 else sums.as_one_unit()
         numbers = numbers.reshape(-1, 1, 1)

@@ -12,13 +12,15 @@ from firstlight.probe import kernel
 
 Array = NDArray[np.float64]
 
+ROW, MOST = 512, 8
+"""Thinned statistics skip rows longer than ``ROW``: at most ``MOST`` − 1 of ``MOST`` rows."""
+
 SKETCHED = 64
 """At most so many numbers of a row (one sample, or one position of a sequence) enter the sketch."""
 
-Bounds = tuple[float, float] | tuple[None, None]
-ROWS = 512
-"""Of samples with more than so many derivatives each, only one in several is added up."""
+_Like = tuple[torch.Size, int, torch.dtype, tuple[int, int, int]]
 
+Bounds = tuple[float, float] | tuple[None, None]
 OPEN: Bounds = (None, None)
 """Bounds where nothing is counted as saturated."""
 
@@ -57,22 +59,6 @@ def stride_of(cells: int) -> int:
     return stride
 
 
-def thinned(x: Tensor, axis: int, seen: int) -> Tensor:
-    """Return every k-th sample of ``x``, where samples are large; k depends on their size alone.
-
-    Samples are counted over all batches, so that how they are cut into batches does not matter.
-
-    Args:
-        x: any shape, samples first.
-        axis: where the units lie, below 0.
-        seen: samples that came before these.
-    """
-    if x.ndim + axis == 0 or x.shape[0] == 0:
-        return x
-    step = min(8, x.numel() // x.shape[0] // ROWS)
-    return x[-seen % step :: step] if step > 1 else x
-
-
 class Sums:
     """Mean, standard deviation, share of zeros and of saturated values, and a sketch of quantiles.
 
@@ -87,10 +73,13 @@ class Sums:
     Args:
         units: units of the layer.
         device: where the values come from.
+        thin: of rows (samples, or positions of a sequence) longer than 1,023 numbers take one in
+            two to eight, by their length and by their number in the stream.
     """
 
-    def __init__(self, units: int, device: torch.device) -> None:
-        self.units, self.n, self.seen, self.stride = units, 0, 0, 0
+    def __init__(self, units: int, device: torch.device, *, thin: bool = False) -> None:
+        self.units, self.n, self.seen, self.stride = units, 0, 0, 1
+        self.rows, self.step, self._thin = 0, 1, thin
         self._device = device if device.type == "cuda" else torch.device("cpu")
         # Statistics outlive the inference mode that they may have been started in.
         with torch.inference_mode(False):
@@ -98,7 +87,7 @@ class Sums:
             self._pivot = torch.zeros(units, **kwargs)
             self._sums = torch.zeros((4, units), **kwargs)
             self._sketch = torch.zeros(kernel.BINS, device=self._device, dtype=torch.int64)
-        self._like: tuple[Any, int, torch.dtype, tuple[int, int, int]] | None = None
+        self._like: _Like | None = None
         self._arrays: tuple[Any, ...] = ()
         if self._device.type == "cpu":
             self._arrays = self._pivot.numpy(), self._sums.numpy(), self._sketch.numpy()
@@ -110,51 +99,59 @@ class Sums:
             return
         if x.dtype not in _DIRECT:
             x = x.float()
-        if self.n == 0:
+        if self.rows == 0:
             self.stride = stride_of(units * inner)
+            self.step = max(1, min(MOST, units * inner // ROW)) if self._thin else 1
             first = x[0, :, 0].to(self._device, torch.float64)
             self._pivot.copy_(torch.nan_to_num(first, posinf=0.0, neginf=0.0))
         if self._arrays:
             self._add_array(x.numpy(force=True), bounds)
         else:
-            self._add_with_torch(x, bounds, -self.seen % self.stride)
-        self.n += outer * inner
-        self.seen += outer * units * inner
+            self._add_with_torch(x, bounds)
+            self._count(outer, units, inner)
 
     def remember(self, x: Tensor, axis: int) -> None:
         """Remember how ``x`` was arranged, so that the next one like it takes the short way."""
-        if x.is_cpu and x.dtype in _DIRECT and self.n and x.shape and x.shape[axis] == self.units:
+        if x.is_cpu and x.dtype in _DIRECT and self.rows and x.shape[axis:] and x.numel():
             outer = math.prod(x.shape[: x.ndim + axis])
-            inner = x.numel() // max(1, outer * self.units)
-            self._like = x.shape, axis, x.dtype, (outer, self.units, inner)
+            if x.shape[axis] == self.units:
+                inner = x.numel() // (outer * self.units)
+                self._like = x.shape, axis, x.dtype, (outer, self.units, inner)
 
-    def add_again(self, x: Tensor, axis: int, bounds: Bounds) -> bool:
-        """Add ``x`` if it is like the one remembered, and say whether it was."""
-        if self._like is None:
-            return False
-        shape, known, dtype, arrangement = self._like
-        if x.shape != shape or axis != known or x.dtype is not dtype or not x.is_cpu:
-            return False
-        if not x.is_contiguous():
-            return False
+    def add_again(self, x: Tensor, bounds: Bounds) -> int | None:
+        """Add ``x`` if it is like the one remembered; return its units' axis, or None if not."""
+        if self._like is None or x.is_nested:
+            return None
+        shape, axis, dtype, arrangement = self._like
+        if x.shape != shape or x.dtype is not dtype or not x.is_cpu or x.layout != torch.strided:
+            return None
+        if not x.is_contiguous() or torch._C._functorch.is_functorch_wrapped_tensor(x):
+            return None
         self._add_array(x.detach().numpy().reshape(arrangement), bounds)
-        self.n += arrangement[0] * arrangement[2]
-        self.seen += arrangement[0] * arrangement[1] * arrangement[2]
-        return True
+        return axis
 
     def _add_array(self, x: Any, bounds: Bounds) -> None:
         pivot, sums, sketch = self._arrays
         low, high = bounds
-        kernel.stream(x, pivot, sums, low, high, sketch, -self.seen % self.stride, self.stride)
+        rows, places = (-self.rows % self.step, self.step), (-self.seen % self.stride, self.stride)
+        kernel.stream(x, pivot, sums, low, high, rows, sketch, places)
+        self._count(*x.shape)
 
-    def _add_with_torch(self, x: Tensor, bounds: Bounds, start: int) -> None:
+    def _count(self, outer: int, units: int, inner: int) -> None:
+        taken = len(range(-self.rows % self.step, outer, self.step))
+        self.rows += outer
+        self.n += taken * inner
+        self.seen += taken * units * inner
+
+    def _add_with_torch(self, x: Tensor, bounds: Bounds) -> None:
         """Do what ``kernel.stream`` does, with PyTorch's operations."""
+        x = x[-self.rows % self.step :: self.step]
         gap = x.double() - self._pivot[:, None]
         low, high = bounds
         flat = torch.zeros_like(x) if low is None or high is None else (x <= low) | (x >= high)
         parts = gap.sum((0, 2)), gap.square_().sum((0, 2)), (x == 0).sum((0, 2)), flat.sum((0, 2))
         self._sums += torch.stack([part.double() for part in parts])
-        bits = x.reshape(-1)[start :: self.stride].float().view(torch.int32)
+        bits = x.reshape(-1)[-self.seen % self.stride :: self.stride].float().view(torch.int32)
         places = ((bits >> kernel.SHIFT) & (kernel.BINS - 1)).long()
         self._sketch.index_add_(0, places, torch.ones_like(places))
 
@@ -182,6 +179,7 @@ class Sums:
         self._sketch += other._sketch.to(self._device)
         self.n += other.n * (other.units if pooled else 1)
         self.seen += other.seen
+        self.rows += other.rows
         self.stride = max(self.stride, other.stride, 1)
 
     def as_one_unit(self) -> "Sums":

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode, _get_current_function_mode
 
 from firstlight.probe.activations import FUNCTIONS, saturation
 from firstlight.probe.layers import Layer, default_axis, find, weight_row
-from firstlight.probe.measure import first_tensor, measure, measure_gradient, measure_input
+from firstlight.probe.measure import count, first_tensor, measure, measure_gradient, measure_input
 from firstlight.probe.parameters import ParameterWatch
 
 _FUSED = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
@@ -172,7 +172,7 @@ class Probe:
         if mode is None or not self._listening:
             return
         if _get_current_function_mode() is mode:  # type: ignore[no-untyped-call]
-            mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+            mode.__exit__(None, None, None)
             self._listening = False
 
     def _before(self, module: nn.Module, args: tuple[Any, ...]) -> None:
@@ -185,6 +185,8 @@ class Probe:
             self._stack.clear()
             self._shapes.clear()
             self._fused = 0
+        elif len(self._shapes) > _SHAPES:
+            self._shapes.clear()
         if not self._stack and self._active:
             self._listen()
         self._stack.append((module, {}))
@@ -202,12 +204,13 @@ class Probe:
         """Measure what a module of the model returns."""
         if module not in self._names or not self._handles:
             return
-        if not _recomputing():
+        recomputing = _recomputing()
+        if not recomputing:
             self._leave(module)
         layer = self._known.get(module)
         if layer is not None and self._active:
             with torch._C.DisableTorchFunction():
-                self._measure(layer, output)
+                self._measure(layer, output, recomputing)
 
     def _leave(self, module: nn.Module) -> None:
         """Go back to the module around this one."""
@@ -224,36 +227,34 @@ class Probe:
         if not self._stack:
             self._unlisten()
 
-    def _measure(self, layer: Layer, output: Any) -> None:
-        recomputing = _recomputing()
-        x = first_tensor(output)
-        if not recomputing:
-            self._called.setdefault(layer.name, layer)
-            layer.calls += 1
-        if x is None:
-            self._note(
-                f"{layer.name}: returned no dense tensor of real numbers, so it is not measured"
-            )
-            return
-        axis = self._axis(layer, x)
-        if not recomputing:
-            measure(layer, x, axis)
-            if layer.parameters:
-                if len(self._shapes) > _SHAPES:
-                    self._shapes.clear()
-                self._shapes[tuple(x.shape)] = axis
-        wanted = layer.parameters and self._with_gradients and x.requires_grad and not x.is_leaf
-        if wanted:
-            x.register_hook(lambda g: self._gradient(layer, g, axis))  # type: ignore[no-untyped-call]
+    def _measure(self, layer: Layer, output: Any, recomputing: bool = False) -> None:
+        """Measure a layer's output, and have its gradient measured."""
+        x, axis = output, None
+        if layer.outputs is not None and not recomputing and isinstance(x, Tensor):
+            axis = layer.outputs.add_again(x, layer.bounds)
+        if axis is not None:
+            count(layer, x, axis)
+        else:
+            x = first_tensor(output)
+            if x is None:
+                self._note(f"{layer.name}: returned no dense tensor of real numbers")
+                return
+            axis = self._axis(layer, x)
+            if not recomputing:
+                self._called.setdefault(layer.name, layer)
+                measure(layer, x, axis)
+        if layer.parameters:
+            self._shapes[x.shape] = axis
+            if self._with_gradients and x.requires_grad and not x.is_leaf:
+                x.register_hook(lambda g: self._gradient(layer, g, axis))
 
     def _gradient(self, layer: Layer, gradient: Tensor, axis: int) -> None:
         if self._handles:
-            with torch._C.DisableTorchFunction():
-                measure_gradient(layer, gradient, axis)
+            measure_gradient(layer, gradient, axis)
 
     def _axis(self, layer: Layer, x: Tensor) -> int:
         """Return where the units of ``x`` lie, counted from the end."""
-        shape = tuple(x.shape)
+        shape = x.shape
         axis = self._axes.get(layer.name, layer.axis)
         if axis is None:
             axis = self._shapes.get(shape)
