@@ -15,7 +15,7 @@ LEVELS = (
     ("__init__", "errors"),
     ("configs", "seeds", "context", "files", "record"),
     ("stats", "provenance", "store"),
-    ("data", "models", "linear", "margin_loop", "margin_kernel", "init", "meanfield"),
+    ("data", "models", "linear", "margin_loop", "margin_kernel", "init", "meanfield", "probe"),
     ("train", "ensemble"),
     ("sweep",),
     ("studies",),

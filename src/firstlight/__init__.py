@@ -11,6 +11,7 @@ _HOMES = {
     "Record": "record",
     "initialize": "init",
     "load": "record",
+    "probe": "probe",
     "save": "record",
 }
 __all__ = sorted(_HOMES)

@@ -170,11 +170,11 @@ def _identity(x: Tensor) -> tuple[object, ...]:
 
 def _is_layer(module: nn.Module) -> bool:
     """Say whether a module is measured: it has no modules inside, or parameters of its own."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return True
     if isinstance(module, _PASSING):
         return False
     inside = [name for name in module._modules if name != "parametrizations"]
-    if isinstance(module, torch.jit.ScriptModule):
-        return True
     return not inside or any(True for _ in module.named_parameters(recurse=False))
 
 
