@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  # its usual name
-from probe_models import ARCHITECTURES, Checkpointed, Shared, Tied
 from torch import Tensor, nn
 
 import firstlight
 from firstlight.models.lenet5 import LeNet5
 from firstlight.probe import probe
+from probe_models import ARCHITECTURES, Checkpointed, Shared, Tied
 
 
 def rows_of(p: Any) -> dict[str, dict[str, Any]]:
@@ -339,7 +339,7 @@ def test_the_package_offers_the_function() -> None:
 def test_bad_arguments(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         probe(nn.Linear(1, 1), **arguments)
-    with pytest.raises(TypeError, match="expected a torch.nn.Module, got str"):
+    with pytest.raises(TypeError, match=r"expected a torch\.nn\.Module, got str"):
         probe("model")
 
 

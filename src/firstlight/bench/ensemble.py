@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from firstlight.bench.ensemble_jax import Jax
+from firstlight.bench.ensemble_jax import Jax, JaxPlain
 from firstlight.bench.ensemble_peers import Baddbmm, Compiled, Loop, Peer, Problem, Vmap
 from firstlight.bench.ensemble_scale import (
     arithmetic,
@@ -36,7 +36,8 @@ PEERS: dict[str, Callable[[Problem], Peer]] = {
     "torch.func.vmap": Vmap,
     "torch.baddbmm, stacked": Baddbmm,
     "torch.compile, elementwise": Compiled,
-    "JAX jit(vmap(scan))": Jax,
+    "JAX jit(vmap(scan))": JaxPlain,
+    "JAX, units written out": Jax,
 }
 OURS = "firstlight, kernel"
 Reasons = dict[str, str]
@@ -77,7 +78,12 @@ def peer_turn(peer: Peer, task: Problem, seed: int = 0) -> Callable[[], int]:
     rng = generator(seed, "bench", "orders")
     order = np.tile(np.arange(task.x.shape[1]), (len(task.x), 1))
 
+    own = getattr(peer, "own_epoch", None)
+
     def turn() -> int:
+        if own is not None:  # it shuffles for itself
+            own()
+            return len(task.x) * len(task.batches())
         # The quickest of six ways to shuffle many rows that were tried, here for every peer.
         rng.permuted(order, axis=1, out=order)
         peer.epoch(order)
@@ -132,7 +138,7 @@ def contenders(task: Problem, loop_networks: int, epochs: int) -> tuple[list[Con
 
         try:
             # JAX has one pool of threads, as large as the machine, once and for all.
-            found += warm(make, [cores()] if kind is Jax else counts)
+            found += warm(make, [cores()] if kind in (Jax, JaxPlain) else counts)
         # Whatever a peer lacks, a compiler or a package, is no reason to lose the other rows.
         except Exception as error:
             reasons[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:110]}"

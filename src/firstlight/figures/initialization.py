@@ -32,7 +32,7 @@ def _legend(figure: Figure, record: Record, ax: Any, extra: str) -> None:
     handles = [ax.plot([], [], **style(record, init))[0] for init in inits(record)]
     handles.append(ax.plot([], [], color=MUTED, lw=0.9)[0])
     words = [*map(label, inits(record)), extra]
-    figure.legend(handles, words, loc="outside lower center", ncols=min(8, len(words)))
+    figure.legend(handles, words, loc="outside upper center", ncols=min(8, len(words)))
 
 
 def draw_scales(record: Record) -> Figure:
@@ -67,7 +67,7 @@ def draw_scales(record: Record) -> Figure:
         axes[0, 0].plot([], [], marker="o", ms=3, **style(record, init))[0]
         for init in inits(record)
     ]
-    figure.legend(handles, map(label, inits(record)), loc="outside lower center", ncols=8)
+    figure.legend(handles, map(label, inits(record)), loc="outside upper center", ncols=8)
     return figure
 
 
@@ -117,7 +117,7 @@ def draw_saturated(record: Record) -> Figure:
         axes[0, j].set_xticks(layers)
     axes[0, 0].set_ylabel("Saturated (%)")
     handles = [axes[0, 0].plot([], [], **style(record, init))[0] for init in inits(record)]
-    figure.legend(handles, map(label, inits(record)), loc="outside lower center", ncols=7)
+    figure.legend(handles, map(label, inits(record)), loc="outside upper center", ncols=7)
     return figure
 
 

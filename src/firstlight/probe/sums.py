@@ -243,12 +243,11 @@ class Sums:
 
 def sorted_bins(counts: NDArray[np.int64]) -> tuple[Array, NDArray[np.int64]]:
     """Return the bins' middles in rising order, and their counts; not-a-number is left out."""
-    half = kernel.BINS // 2
-    edges = (np.arange(half, dtype=np.uint32) << kernel.SHIFT).view(np.float32).astype(np.float64)
-    finite = int(np.isfinite(edges).sum())
-    middles = np.append((edges[: finite - 1] + edges[1:finite]) / 2, edges[finite - 1])
-    per_octave = 2 ** (23 - kernel.SHIFT)
-    middles[:per_octave] = 0.0  # subnormal numbers
-    middles = np.append(middles, math.inf)
-    up, down = counts[: finite + 1].copy(), counts[half : half + finite + 1][::-1]
+    half, octave = kernel.BINS // 2, 2 ** (23 - kernel.SHIFT)
+    infinite = 255 * octave
+    edges = (np.arange(infinite, dtype=np.uint32) << kernel.SHIFT).view(np.float32)
+    upper = np.append(edges[1:].astype(np.float64), 2.0**128)
+    middles = np.append((edges.astype(np.float64) + upper) / 2, math.inf)
+    middles[:octave] = 0.0  # subnormal numbers
+    up, down = counts[: infinite + 1], counts[half : half + infinite + 1][::-1]
     return np.append(-middles[::-1], middles), np.append(down, up)
