@@ -74,14 +74,19 @@ def test_fifty_steps_equal_a_loop_in_double_precision(number: int, activation: A
     losses, optimizers = itertools.cycle(get_args(Loss)), itertools.cycle(OPTIMIZERS)
     loss = next(itertools.islice(losses, turn, None))
     training = Training(
-        loss, **next(itertools.islice(optimizers, turn // 3 + number, None)), batch_size=16, epochs=10
+        loss,
+        **next(itertools.islice(optimizers, turn // 3 + number, None)),
+        batch_size=16,
+        epochs=10,
     )
     expected, found = both(Network(SHAPES[number], activation, 0.3), training, "float64")
     assert training.steps(75) == 50
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: f"{o['optimizer']}-{o.get('momentum', 0)}")
+@pytest.mark.parametrize(
+    "optimizer", OPTIMIZERS, ids=lambda o: f"{o['optimizer']}-{o.get('momentum', 0)}"
+)
 @pytest.mark.parametrize("loss", get_args(Loss))
 def test_every_loss_meets_every_optimizer(loss: Loss, optimizer: dict[str, Any]) -> None:
     training = Training(loss, **optimizer, batch_size=16, epochs=10)

@@ -19,7 +19,9 @@ class Lab:
     interruption.
     """
 
-    studies: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[STUDY …]")] = ()
+    studies: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[STUDY …]")
+    ] = ()
     """Which studies; all of them when none is named."""
     preset: Preset = "quick"
     """quick: minutes on 2 cores; full: the assignment's own numbers."""

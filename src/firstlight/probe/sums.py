@@ -189,6 +189,11 @@ class Sums:
         return one
 
     @property
+    def nbytes(self) -> int:
+        """Bytes kept, whatever has been seen."""
+        return int(self._pivot.nbytes + self._sums.nbytes + self._sketch.nbytes)
+
+    @property
     def mean(self) -> Array:
         """Mean of each unit, shape (units,); not a number where nothing was seen."""
         return self._read(self._pivot) + self._read(self._sums[0]) / (self.n or math.nan)
