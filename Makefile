@@ -18,8 +18,10 @@ lint: .venv/test
 	$(BIN)/ruff check src tests
 	$(BIN)/mypy
 
-bench: .venv/lab
+bench: .venv/bench
 	$(BIN)/firstlight bench perceptron
+	$(BIN)/firstlight bench probe
+	$(BIN)/firstlight bench ensemble
 	$(BIN)/firstlight bench regularization
 
 clean:
@@ -33,4 +35,8 @@ clean:
 
 .venv/test: .venv/lab
 	$(PIP) --editable '.[test]'
+	touch $@
+
+.venv/bench: .venv/lab
+	$(PIP) --editable '.[bench]'
 	touch $@

@@ -8,11 +8,11 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from ensemble_reference import train_loop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstlight.ensemble import Network, Training, Trained, machine, train
+from ensemble_reference import train_loop
+from firstlight.ensemble import Network, Trained, Training, machine, train
 from firstlight.ensemble.spec import Activation, Loss
 from firstlight.seeds import generator
 

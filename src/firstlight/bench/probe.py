@@ -117,7 +117,8 @@ def ways(model: nn.Module) -> list[Way]:
     except ImportError:
         return found
     net = NeuralNet(deepcopy(model), criterion=nn.MSELoss).initialize()
-    doctor = SkorchDoctor(net)
+    # It stops at attention, whose second output is None; the projections inside stay recorded.
+    doctor = SkorchDoctor(net, match_fn=lambda name: not name.endswith("self_attn"))
     doctor.initialize()
     return [*found, Way("skorch's doctor", net.module_, kept=lambda: _recorded(doctor))]
 
