@@ -92,12 +92,11 @@ def test_samples_are_values_of_the_network() -> None:
     z, gradients = traced(plain("tanh", "he", 0, CONFIG), images_.x, images_.y)
     for layer in range(CONFIG.layers):
         value, act, gradient = (torch.from_numpy(row) for row in found[layer])
-        flat = z[layer].detach().flatten()
-        nearest = (flat[None] - value[:, None]).abs().min(dim=1)
-        assert float(nearest.values.max()) < 1e-5
         assert torch.allclose(act, torch.tanh(value), atol=1e-6)
-        same = gradients[layer].flatten()[nearest.indices]
-        assert torch.allclose(gradient, same, atol=1e-5)
+        # Some unit and image has this Z-value and, at once, this gradient; others may lie close by.
+        apart = (z[layer].detach().flatten()[None] - value[:, None]).abs()
+        apart_too = (gradients[layer].flatten()[None] - gradient[:, None]).abs()
+        assert float(torch.maximum(apart, apart_too).min(dim=1).values.max()) < 1e-5
 
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu"])

@@ -48,6 +48,7 @@ class Layer:
         self.calls = self.samples = 0
         self.activation: str | None = None
         self.saturation: Saturation | None = None
+        self.bounds: Bounds = OPEN
         self.axis: int | None = None
         self.outputs: Sums | None = None
         self.inputs: Sums | None = None
@@ -56,14 +57,6 @@ class Layer:
         self.passes: dict[str, int] = {}
         self.update: float = 0.0
         self.updates = 0
-
-    @property
-    def bounds(self) -> Bounds:
-        """Outputs outside these bounds are saturated."""
-        places = self.saturation
-        if places is None or len(places.bands):
-            return OPEN
-        return places.low, places.high
 
     @property
     def units(self) -> int | None:
@@ -96,7 +89,10 @@ class Layer:
 
     @property
     def gradient_norm(self) -> float | None:
-        """Root mean square, over backward passes, of the norm of the parameters' gradient."""
+        """Root mean square, over backward passes, of the norm of the parameters' gradient after each.
+
+        Where gradients are not set to zero between passes, that is the gradient as it adds up.
+        """
         passes = max(self.passes.values(), default=0)
         if passes == 0:
             return None
@@ -106,6 +102,23 @@ class Layer:
     def update_ratio(self) -> float | None:
         """Mean over the optimizer's steps of ‖change of the parameters‖ / ‖parameters‖."""
         return self.update / self.updates if self.updates else None
+
+    def activates(self, kind: str | None, threshold: float, **own: float) -> None:
+        """Take the layer for an activation of a kind, with its parameters by PyTorch's names."""
+        self.activation = kind
+        self.saturation = None if kind is None else saturation(kind, threshold, **own)
+        if self.saturation is not None and not self.by_input:
+            self.bounds = self.saturation.low, self.saturation.high
+
+    def add_gradient(self, name: str, square: Tensor | float) -> None:
+        """Add the sum of squares of a parameter's gradient after a backward pass."""
+        self.square[name] = self.square.get(name, 0.0) + square
+        self.passes[name] = self.passes.get(name, 0) + 1
+
+    @property
+    def by_input(self) -> bool:
+        """Whether the activation is not monotone, and so judged by its input."""
+        return self.saturation is not None and len(self.saturation.bands) > 0
 
     def row(self) -> dict[str, str | int | float | None]:
         """Return the layer's row of the table."""
@@ -216,11 +229,10 @@ def _layer(
         owner = owners.setdefault(_identity(value), layer.name)
         if owner != layer.name and layer.tied_to is None:
             layer.tied_to = owner
-    layer.activation = next((KINDS[c] for c in type(module).__mro__ if c in KINDS), None)
-    if layer.activation is not None:
-        names = ("alpha", "beta", "negative_slope", "min_val", "max_val")
-        own = {n: float(getattr(module, n)) for n in names if hasattr(module, n)}
-        layer.saturation = saturation(layer.activation, threshold, **own)
+    kind = next((KINDS[c] for c in type(module).__mro__ if c in KINDS), None)
+    names = ("alpha", "beta", "negative_slope", "min_val", "max_val")
+    own = {n: float(getattr(module, n)) for n in names if kind and hasattr(module, n)}
+    layer.activates(kind, threshold, **own)
     layer.axis = _axis(module)
     return layer
 

@@ -62,7 +62,7 @@ def measure_gradient(layer: Layer, gradient: Tensor, axis: int) -> None:
     many again as the outputs.
     """
     sums = layer.gradients
-    if sums is not None and sums.add_again(gradient, OPEN) is not None:
+    if sums is not None and sums.add_again(gradient, OPEN):
         return
     if _can_be_measured(gradient):
         layer.gradients = _added(sums, gradient, axis, OPEN, thin=True)

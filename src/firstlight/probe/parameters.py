@@ -1,6 +1,7 @@
-"""Gradients and updates of a model's parameters, seen by hooks that are taken away again."""
+"""Gradients and updates of a model's parameters, and hooks that are taken away again."""
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -27,22 +28,47 @@ class ParameterWatch:
         self._handles: list[Any] = []
         self._hooked: list[Tensor] = []
         self._before: dict[int, Tensor] = {}
+        self._touched: dict[Layer, None] = {}
+        self._apart: set[Layer] = set()
+        self._pass = -1
 
     def open(self) -> None:
-        """Hang the hooks."""
-        if self._gradients:
-            self._hook_parameters()
+        """Watch the optimizer's steps, if there is one."""
+        self._touched.clear()
         if self._optimizer is not None:
             pre, post = (lambda *_: self._keep()), (lambda *_: self.step())
             self._handles.append(self._optimizer.register_step_pre_hook(pre))
             self._handles.append(self._optimizer.register_step_post_hook(post))
 
-    def _hook_parameters(self) -> None:
+    def touch(self, layer: Layer) -> None:
+        """Note, in a backward pass, that it went through a layer; its gradients are read at the end.
+
+        One look at the end costs far less than a hook for each parameter.
+        """
+        if layer in self._apart:
+            return
+        self._touched[layer] = None
+        current = torch._C._current_graph_task_id()
+        if current != self._pass:
+            self._pass = current
+            torch.autograd.Variable._execution_engine.queue_callback(self._collect)
+
+    def _collect(self) -> None:
+        for layer in self._touched:
+            for name, value in layer.parameters.items():
+                if value.grad is not None:
+                    layer.add_gradient(name, _square(value.grad))
+        self._touched.clear()
+        self._pass = -1
+
+    def hook_those_apart(self, ran: Collection[Layer]) -> None:
+        """Hang hooks on the parameters of layers that do not run as modules, but may be used."""
         users: dict[int, list[tuple[Layer, str]]] = {}
         tensors: dict[int, Tensor] = {}
-        for layer in self._layers:
+        for layer in self._layers if self._gradients else ():
             for name, value in layer.parameters.items():
-                if value.requires_grad and not is_lazy(value):
+                if layer not in ran and value.requires_grad and not is_lazy(value):
+                    self._apart.add(layer)
                     tensors[id(value)] = value
                     users.setdefault(id(value), []).append((layer, name))
         for key, value in tensors.items():
@@ -60,6 +86,7 @@ class ParameterWatch:
             if not value._backward_hooks:
                 value._backward_hooks = None  # PyTorch leaves an empty dictionary behind
         self._before.clear()
+        self._apart.clear()
 
     def _tensors(self) -> list[Tensor]:
         return [v for layer in self._layers for v in layer.parameters.values() if not is_lazy(v)]
@@ -95,8 +122,7 @@ def _gradient_hook(users: list[tuple[Layer, str]]) -> Any:
     def hook(gradient: Tensor) -> None:
         square = _square(gradient)
         for layer, name in users:
-            layer.square[name] = layer.square.get(name, 0.0) + square
-            layer.passes[name] = layer.passes.get(name, 0) + 1
+            layer.add_gradient(name, square)
 
     return hook
 

@@ -18,6 +18,8 @@ ROW, MOST = 512, 8
 SKETCHED = 64
 """At most so many numbers of a row (one sample, or one position of a sequence) enter the sketch."""
 
+_is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor
+
 _Like = tuple[torch.Size, int, torch.dtype, tuple[int, int, int]]
 
 Bounds = tuple[float, float] | tuple[None, None]
@@ -87,7 +89,7 @@ class Sums:
             self._pivot = torch.zeros(units, **kwargs)
             self._sums = torch.zeros((4, units), **kwargs)
             self._sketch = torch.zeros(kernel.BINS, device=self._device, dtype=torch.int64)
-        self._like: _Like | None = None
+        self.like: _Like | None = None
         self._arrays: tuple[Any, ...] = ()
         if self._device.type == "cpu":
             self._arrays = self._pivot.numpy(), self._sums.numpy(), self._sketch.numpy()
@@ -116,19 +118,22 @@ class Sums:
             outer = math.prod(x.shape[: x.ndim + axis])
             if x.shape[axis] == self.units:
                 inner = x.numel() // (outer * self.units)
-                self._like = x.shape, axis, x.dtype, (outer, self.units, inner)
+                self.like = x.shape, axis, x.dtype, (outer, self.units, inner)
 
-    def add_again(self, x: Tensor, bounds: Bounds) -> int | None:
-        """Add ``x`` if it is like the one remembered; return its units' axis, or None if not."""
-        if self._like is None or x.is_nested:
-            return None
-        shape, axis, dtype, arrangement = self._like
-        if x.shape != shape or x.dtype is not dtype or not x.is_cpu or x.layout != torch.strided:
-            return None
-        if not x.is_contiguous() or torch._C._functorch.is_functorch_wrapped_tensor(x):
-            return None
+    def add_again(self, x: Tensor, bounds: Bounds) -> bool:
+        """Add ``x`` if it is like the one remembered, and say whether it was.
+
+        This is the way of nearly every batch, so it is kept short.
+        """
+        if self.like is None or x.is_nested or x.layout is not torch.strided:
+            return False
+        shape, _, dtype, arrangement = self.like
+        if x.shape != shape or x.dtype is not dtype or not x.is_cpu or not x.is_contiguous():
+            return False
+        if _is_wrapped(x):
+            return False
         self._add_array(x.detach().numpy().reshape(arrangement), bounds)
-        return axis
+        return True
 
     def _add_array(self, x: Any, bounds: Bounds) -> None:
         pivot, sums, sketch = self._arrays
@@ -138,7 +143,7 @@ class Sums:
         self._count(*x.shape)
 
     def _count(self, outer: int, units: int, inner: int) -> None:
-        taken = len(range(-self.rows % self.step, outer, self.step))
+        taken = outer if self.step == 1 else len(range(-self.rows % self.step, outer, self.step))
         self.rows += outer
         self.n += taken * inner
         self.seen += taken * units * inner

@@ -1,6 +1,6 @@
 """The probe: hooks that measure every layer while a model runs, and leave it as it was."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as nn_module
 from torch.overrides import TorchFunctionMode, _get_current_function_mode
 
-from firstlight.probe.activations import FUNCTIONS, saturation
+from firstlight.probe.activations import FUNCTIONS
 from firstlight.probe.layers import Layer, default_axis, find, weight_row
 from firstlight.probe.measure import count, first_tensor, measure, measure_gradient, measure_input
 from firstlight.probe.parameters import ParameterWatch
@@ -96,7 +96,7 @@ class Probe:
     Attributes:
         layers: name → what is known of the layer, in the order in which they first ran.
         notes: what could not be measured, and why.
-        forwards: forward passes of the whole model, measured or not.
+        forwards: forward passes of the whole model that ended, measured or not.
     """
 
     def __init__(
@@ -121,7 +121,8 @@ class Probe:
         self._names = {module: name for name, module in model.named_modules()}
         self._fusible = {module for module in self._names if isinstance(module, _FUSED)}
         self._parameters = ParameterWatch(list(self._known.values()), optimizer, gradients)
-        self._mode = _Functions(self) if functional else None
+        listen = functional and any(_may_call_functions(module) for module in self._names)
+        self._mode = _Functions(self) if listen else None
         self._called: dict[str, Layer] = {}
         self._functions: dict[str, Layer] = {}
         self.notes: list[str] = []
@@ -132,13 +133,14 @@ class Probe:
     def _reset(self) -> None:
         self._stack: list[tuple[nn.Module, dict[str, int]]] = []
         self._shapes: dict[tuple[int, ...], int] = {}
-        self._listening, self._fused, self._active = False, 0, True
+        self._listening, self._fused, self._active, self._hung = False, 0, True, False
 
     def __enter__(self) -> Self:
         if self._handles:
             raise RuntimeError("probe: expected to be entered once at a time, it is open already")
         try:
-            self._handles.append(nn_module.register_module_forward_pre_hook(self._before))
+            if self._mode is not None or any(v.by_input for v in self._known.values()):
+                self._handles.append(nn_module.register_module_forward_pre_hook(self._before))
             self._handles.append(nn_module.register_module_forward_hook(self._after))
             self._parameters.open()
         except BaseException:
@@ -180,13 +182,8 @@ class Probe:
         if module not in self._names or _recomputing():
             return
         if module is self._model:
-            self._active = self.forwards % self._every == 0
-            self.forwards += 1
             self._stack.clear()
-            self._shapes.clear()
             self._fused = 0
-        elif len(self._shapes) > _SHAPES:
-            self._shapes.clear()
         if not self._stack and self._active:
             self._listen()
         self._stack.append((module, {}))
@@ -194,9 +191,9 @@ class Probe:
             self._fused += 1
             self._unlisten()
         layer = self._known.get(module)
-        if layer is not None and layer.saturation is not None and len(layer.saturation.bands):
+        if layer is not None and layer.by_input and self._active:
             x = first_tensor(args)
-            if x is not None and self._active:
+            if x is not None:
                 with torch._C.DisableTorchFunction():
                     measure_input(layer, x, self._axis(layer, x))
 
@@ -205,12 +202,20 @@ class Probe:
         if module not in self._names or not self._handles:
             return
         recomputing = _recomputing()
-        if not recomputing:
+        if not recomputing and self._stack:
             self._leave(module)
         layer = self._known.get(module)
         if layer is not None and self._active:
             with torch._C.DisableTorchFunction():
                 self._measure(layer, output, recomputing)
+        if not recomputing and (module is self._model or len(self._shapes) > _SHAPES):
+            self._shapes.clear()
+        if module is self._model and not recomputing:
+            if not self._hung:
+                self._parameters.hook_those_apart(self._called.values())
+                self._hung = True
+            self.forwards += 1
+            self._active = self.forwards % self._every == 0
 
     def _leave(self, module: nn.Module) -> None:
         """Go back to the module around this one."""
@@ -229,10 +234,10 @@ class Probe:
 
     def _measure(self, layer: Layer, output: Any, recomputing: bool = False) -> None:
         """Measure a layer's output, and have its gradient measured."""
-        x, axis = output, None
-        if layer.outputs is not None and not recomputing and isinstance(x, Tensor):
-            axis = layer.outputs.add_again(x, layer.bounds)
-        if axis is not None:
+        x, sums = output, layer.outputs
+        again = sums is not None and not recomputing and isinstance(x, Tensor)
+        if again and sums is not None and sums.like is not None and sums.add_again(x, layer.bounds):
+            axis = sums.like[1]
             count(layer, x, axis)
         else:
             x = first_tensor(output)
@@ -246,11 +251,15 @@ class Probe:
         if layer.parameters:
             self._shapes[x.shape] = axis
             if self._with_gradients and x.requires_grad and not x.is_leaf:
-                x.register_hook(lambda g: self._gradient(layer, g, axis))
+                x.register_hook(self._gradient_hook(layer, axis))
 
-    def _gradient(self, layer: Layer, gradient: Tensor, axis: int) -> None:
-        if self._handles:
-            measure_gradient(layer, gradient, axis)
+    def _gradient_hook(self, layer: Layer, axis: int) -> Callable[[Tensor], None]:
+        def hook(gradient: Tensor) -> None:
+            if self._handles:
+                measure_gradient(layer, gradient, axis)
+                self._parameters.touch(layer)
+
+        return hook
 
     def _axis(self, layer: Layer, x: Tensor) -> int:
         """Return where the units of ``x`` lie, counted from the end."""
@@ -266,13 +275,14 @@ class Probe:
 
     def _function(self, kind: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Call an activation function and measure it, if a module of the model called it."""
-        x = first_tensor(args) if args else first_tensor(kwargs)
-        outside = not self._stack or not self._active or x is None or _recomputing()
-        if outside or self._is_activation(self._stack[-1][0]):
+        inside = bool(self._stack) and self._active and not _recomputing()
+        if not inside or self._is_activation(self._stack[-1][0]):
             return func(*args, **kwargs)
         layer = self._function_layer(kind, args, kwargs)
-        if layer.saturation is not None and len(layer.saturation.bands) and x is not None:
-            measure_input(layer, x, self._axis(layer, x))
+        if layer.by_input:
+            x = first_tensor(args) if args else first_tensor(kwargs)
+            if x is not None:
+                measure_input(layer, x, self._axis(layer, x))
         output = func(*args, **kwargs)
         self._measure(layer, output)
         return output
@@ -288,8 +298,7 @@ class Probe:
         name = f"{outer}.{kind}#{counts[kind]}" if outer else f"{kind}#{counts[kind]}"
         if name not in self._functions:
             layer = self._functions[name] = Layer(name, kind)
-            layer.activation = kind
-            layer.saturation = saturation(kind, self._threshold, **_own(kind, args, kwargs))
+            layer.activates(kind, self._threshold, **_own(kind, args, kwargs))
         return self._functions[name]
 
     def _note(self, text: str) -> None:
@@ -346,6 +355,13 @@ def _own(kind: str, args: Any, kwargs: dict[str, Any]) -> dict[str, float]:
 def _recomputing() -> bool:
     """Say whether this is a second forward pass from within a backward pass (checkpointing)."""
     return torch._C._current_graph_task_id() != -1
+
+
+def _may_call_functions(module: nn.Module) -> bool:
+    """Say whether a module may call activation functions: PyTorch's own do not, but for a few."""
+    if isinstance(module, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer):
+        return True
+    return not type(module).__module__.startswith("torch.nn.modules.")
 
 
 def _may_fuse(module: nn.Module) -> bool:
