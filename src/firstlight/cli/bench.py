@@ -17,7 +17,9 @@ class Bench:
     Leave the machine alone meanwhile: a busy second core makes every figure worthless.
     """
 
-    name: Annotated[Literal["perceptron", "regularization", "ensemble", "probe"], tyro.conf.Positional]
+    name: Annotated[
+        Literal["perceptron", "regularization", "ensemble", "probe"], tyro.conf.Positional
+    ]
     """Which comparison."""
     data: Path | None = None
     """A folder with the data sets; otherwise the known places are searched."""
