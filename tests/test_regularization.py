@@ -12,6 +12,7 @@ from firstlight import data, stats
 from firstlight.configs import ARMS, RegularizationConfig
 from firstlight.context import Context
 from firstlight.data import Dataset
+from firstlight.data import split as data_split
 from firstlight.figures import plots
 from firstlight.models.lenet5 import LAYERS, LeNet5
 from firstlight.record import Fact, Record, load, save
@@ -52,12 +53,13 @@ def in_process(
 
 def run(patch: pytest.MonkeyPatch, config: RegularizationConfig, notice: str | None) -> Record:
     patch.setattr(data, "load", lambda name, **_: blobs(notice))
+    patch.setattr(data_split, "load", lambda name, **_: blobs(notice))
     patch.setattr(study, "run_trials", in_process)
-    regularization_data._loaded.cache_clear()
+    data_split.loaded.cache_clear()
     try:
         return study.run(config, Context())
     finally:
-        regularization_data._loaded.cache_clear()
+        data_split.loaded.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +177,7 @@ def test_splits_do_not_overlap_and_take_what_there_is() -> None:
     assert [len(y) for _, y in (parts.train, parts.validation, parts.test)] == [128, 12, 120]
     pixels = torch.cat([parts.train[0], parts.validation[0]]).flatten(1)
     assert len(torch.unique(pixels, dim=0)) == 140
-    standard = regularization_data.standardized(parts)
+    standard = data_split.standardized(parts)
     assert float(standard.train[0].mean()) == pytest.approx(0, abs=1e-5)
     assert float(standard.train[0].std(correction=0)) == pytest.approx(1, abs=1e-5)
     shift = parts.test[0][0, 0, 0] * 1.0 - parts.train[0].mean()
@@ -187,7 +189,7 @@ def test_test_images_do_not_touch_training(monkeypatch: pytest.MonkeyPatch) -> N
     """Whatever the test images are, the network that is tested is the same."""
     parts = regularization_data.split(blobs(), CONFIG)
     noise = (torch.rand(parts.test[0].shape), parts.test[1])
-    other = regularization_data.Split(parts.train, parts.validation, noise)
+    other = data_split.Split(parts.train, parts.validation, noise)
     a, x = regularization_trial.train_on(parts, "norm_hidden", CONFIG, 0, lambda *_: None)
     b, y = regularization_trial.train_on(other, "norm_hidden", CONFIG, 0, lambda *_: None)
     assert a["train_loss"] == b["train_loss"]

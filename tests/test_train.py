@@ -7,7 +7,7 @@ from torch import nn
 
 from firstlight.data.batches import count, shuffled
 from firstlight.models.lenet5 import LAYERS, LeNet5
-from firstlight.train import evaluate, fit, one_cycle
+from firstlight.train import PLAIN, evaluate, fit, one_cycle
 
 
 def data(n: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
@@ -86,8 +86,8 @@ def test_fit_equals_a_plain_loop() -> None:
     batches = [b for e in (0, 1) for b in shuffled(len(x), 10, np.random.default_rng(e))]
     seen: list[int] = []
     mine = torch.optim.Adam(ours.parameters(), fused=True)
-    losses = fit(ours, x, y, batches[:4], mine, rate, after_step=seen.append)
-    fit(ours, x, y, batches[4:], mine, rate, first_step=4, after_step=seen.append)
+    losses = fit(ours, x, y, batches[:4], mine, rate, after_step=seen.append, path=PLAIN).losses
+    fit(ours, x, y, batches[4:], mine, rate, first_step=4, after_step=seen.append, path=PLAIN)
     optimizer = torch.optim.Adam(theirs.parameters(), lr=1.0)
     expected = []
     theirs.train()
@@ -108,7 +108,7 @@ def test_fit_learns() -> None:
     x, y = data(20)
     model = LeNet5(torch.Generator().manual_seed(1))
     batches = [torch.arange(20)] * 60
-    losses = fit(model, x, y, batches, torch.optim.Adam(model.parameters()), lambda _: 0.003)
+    losses = fit(model, x, y, batches, torch.optim.Adam(model.parameters()), lambda _: 0.003).losses
     assert losses[0] > 2 > 0.5 > losses[-1]
 
 
@@ -116,7 +116,7 @@ def test_fit_without_batches_changes_nothing() -> None:
     x, y = data(4)
     model = LeNet5(torch.Generator().manual_seed(1))
     before = model.fc1.weight.clone()
-    losses = fit(model, x, y, [], torch.optim.Adam(model.parameters()), lambda _: 0.1)
+    losses = fit(model, x, y, [], torch.optim.Adam(model.parameters()), lambda _: 0.1).losses
     assert losses.shape == (0,)
     assert torch.equal(before, model.fc1.weight)
 

@@ -15,10 +15,11 @@ from firstlight import data, seeds
 from firstlight.configs import ARMS, Arm, RegularizationConfig
 from firstlight.context import Context, cores
 from firstlight.data.batches import count, shuffled
-from firstlight.studies.regularization_data import Split, loaded, split, standardized
+from firstlight.data.split import Split, standardized
+from firstlight.studies.regularization_data import loaded, split
 from firstlight.studies.regularization_trial import DROPS, NORMS, network
 from firstlight.sweep import run_trials
-from firstlight.train import fit, one_cycle
+from firstlight.train import PLAIN, fit, one_cycle
 
 ROUNDS = 3
 """Each way is timed this many times, in turn; the medians are compared."""
@@ -87,10 +88,10 @@ def train_only(
     optimizer = torch.optim.Adam(model.parameters(), lr=rate(0), fused=True)
     draw = seeds.generator(config.seed, "batches")
     warm = islice(shuffled(len(images), config.batch_size, draw), WARM_UP_STEPS)
-    fit(model, images, labels, warm, optimizer, rate)
+    fit(model, images, labels, warm, optimizer, rate, path=PLAIN)
     started = time.monotonic()
     order = shuffled(len(images), config.batch_size, draw)
-    fit(model, images, labels, order, optimizer, rate)
+    fit(model, images, labels, order, optimizer, rate, path=PLAIN)
     return {"started": started, "ended": time.monotonic()}, {}
 
 

@@ -11,10 +11,11 @@ from torch import Tensor
 from firstlight import seeds
 from firstlight.configs import Arm, RegularizationConfig
 from firstlight.data.batches import count, shuffled
+from firstlight.data.split import Split, standardized
 from firstlight.models.lenet5 import LAYERS, LeNet5
 from firstlight.studies import regularization_measures as measures
-from firstlight.studies.regularization_data import Split, checked, loaded, standardized
-from firstlight.train import evaluate, fit, one_cycle
+from firstlight.studies.regularization_data import checked, loaded
+from firstlight.train import PLAIN, evaluate, fit, one_cycle
 
 Tick = Callable[[int, int], None]
 Facts = dict[str, float | int | str]
@@ -124,8 +125,10 @@ def _train(
     for epoch in range(config.epochs):
         draw = seeds.generator(config.seed, "batches", index, epoch)
         order = shuffled(len(images), config.batch_size, draw, device=str(images.device))
-        steps = {"first_step": epoch * each, "after_step": after_step}
-        fit(model, images, labels, order, optimizer, rate, **steps)  # type: ignore[arg-type]
+        fit(
+            model, images, labels, order, optimizer, rate,
+            first_step=epoch * each, after_step=after_step, path=PLAIN,
+        )  # fmt: skip
         for name, (x, y) in (
             ("train", (images[some], labels[some])),
             ("validation", parts.validation),

@@ -1,0 +1,183 @@
+"""How a network is trained fastest on the machine at hand, picked by rules that never vary."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from firstlight.train import memory
+
+COMPILE_PAYS = {"cpu": 1e14, "cpu bf16": 6e13, "cuda": 3e15}
+"""Floating point operations of a whole training above which compiling the network pays back."""
+
+
+@dataclass(frozen=True)
+class FastPath:
+    """What is done to train faster; by default, nothing.
+
+    Args:
+        channels_last: images and convolution weights lie with the channels innermost.
+        bfloat16: forward passes under ``torch.autocast`` in bfloat16.
+        fused: the optimizer updates all parameters in one operation.
+        compiled: the network runs under ``torch.compile``.
+        memory_kept: freed memory is kept for the next step (see ``firstlight.train.memory``).
+    """
+
+    channels_last: bool = False
+    bfloat16: bool = False
+    fused: bool = False
+    compiled: bool = False
+    memory_kept: bool = False
+
+    def __str__(self) -> str:
+        """Return what was picked, in words."""
+        picked = [
+            words
+            for words, chosen in (
+                ("bfloat16" if self.bfloat16 else "float32", True),
+                ("channels last", self.channels_last),
+                ("fused optimizer", self.fused),
+                ("compiled", self.compiled),
+                ("freed memory kept", self.memory_kept),
+            )
+            if chosen
+        ]
+        return ", ".join(picked)
+
+
+PLAIN = FastPath()
+"""The network as it is, in its own precision and layout."""
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Return whether the device multiplies bfloat16 matrices faster than float32 ones."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu":
+        return False
+    asked = (
+        getattr(torch.cpu, name, None)
+        for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    )
+    return any(bool(ask()) for ask in asked if ask is not None)
+
+
+def _convolves(model: nn.Module) -> bool:
+    return any(isinstance(module, nn.Conv2d) for module in model.modules())
+
+
+def _can_fuse(optimizer: torch.optim.Optimizer) -> bool:
+    """Return whether ``fused`` may be switched on: known to the optimizer, and nothing begun."""
+    fresh = not optimizer.state and all("fused" in group for group in optimizer.param_groups)
+    return fresh and not any(
+        group.get("foreach") or group.get("differentiable") or group.get("capturable")
+        for group in optimizer.param_groups
+    )
+
+
+def operations(model: nn.Module, example: Any) -> float:
+    """Return the floating point operations of one training step on ``example``.
+
+    A forward pass counted by PyTorch, and twice as many backward. The model's mode, buffers and
+    random state are as before.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    counter = FlopCounterMode(display=False)
+    try:
+        model.eval()
+        with torch.no_grad(), counter:
+            model(example)
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    return 3.0 * counter.get_total_flops()
+
+
+def pick(
+    model: nn.Module,
+    example: Tensor,
+    *,
+    optimizer: torch.optim.Optimizer | None = None,
+    samples: int = 0,
+) -> FastPath:
+    """Return the fastest way to train a network here, by fixed rules.
+
+    bfloat16 where the processor (AMX, AVX-512 BF16) or the GPU (compute capability 8 and above)
+    multiplies it faster; channels last for convolutions on images; the fused optimizer where it has
+    one and has not begun; ``torch.compile`` where the whole training is so long that compiling pays
+    back. The rules ask for the machine and the training alone, never for a time measured, so that
+    the same training is the same again.
+
+    Args:
+        model: the network, on its device.
+        example: one micro-batch of inputs, the first axis being the samples.
+        optimizer: what will be used, if known.
+        samples: samples that the training will pass in all, 0 for unknown: then nothing is
+            compiled.
+
+    Example:
+        >>> pick(nn.Linear(2, 1), torch.zeros(4, 2)).channels_last
+        False
+    """
+    device = example.device
+    bfloat16 = has_fast_bfloat16(device) and example.dtype is torch.float32
+    rule = f"{device.type} bf16" if bfloat16 and device.type == "cpu" else device.type
+    pays = COMPILE_PAYS.get(rule)
+    long = False
+    if samples and pays is not None and len(example):
+        long = operations(model, example) / len(example) * samples > pays
+    return FastPath(
+        channels_last=example.ndim >= 3 and _convolves(model),
+        bfloat16=bfloat16,
+        fused=optimizer is not None and _can_fuse(optimizer),
+        compiled=long,
+        memory_kept=device.type == "cpu",
+    )
+
+
+@contextmanager
+def applied(
+    path: FastPath, model: nn.Module, optimizer: torch.optim.Optimizer | None = None
+) -> Iterator[Callable[[Any], Any]]:
+    """Train the fast way: yield the forward pass, inputs → outputs in the inputs' precision.
+
+    The model's weights change their layout, not their values, and keep it; so does the optimizer's
+    ``fused``. A batch of another size than the first runs uncompiled, for compiling it anew would
+    cost more than it saves.
+
+    Args:
+        path: from ``pick``, or ``PLAIN``.
+        model: the network.
+        optimizer: the one that will be stepped.
+    """
+    if path.channels_last:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if path.fused and optimizer is not None:
+        for group in optimizer.param_groups:
+            group["fused"] = True
+    with memory.kept() if path.memory_kept else nullcontext():
+        yield _forward(path, model)
+
+
+def _forward(path: FastPath, model: nn.Module) -> Callable[[Any], Any]:
+    fast: Any = torch.compile(model, dynamic=False) if path.compiled else model
+    shapes: list[torch.Size] = []
+
+    def forward(inputs: Any) -> Any:
+        if not isinstance(inputs, Tensor):
+            return model(inputs)
+        if path.channels_last and inputs.ndim == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        shapes[1:] = [inputs.shape]
+        run = fast if shapes[0] == inputs.shape else model
+        if not path.bfloat16:
+            return run(inputs)
+        with torch.autocast(inputs.device.type, dtype=torch.bfloat16):
+            outputs = run(inputs)
+        return outputs.float() if isinstance(outputs, Tensor) else outputs
+
+    return forward
