@@ -142,7 +142,7 @@ def pick(
 @contextmanager
 def applied(
     path: FastPath, model: nn.Module, optimizer: torch.optim.Optimizer | None = None
-) -> Iterator[Callable[[Any], Any]]:
+) -> Iterator[Callable[..., Any]]:
     """Train the fast way: yield the forward pass, inputs → outputs in the inputs' precision.
 
     The model's weights change their layout, not their values, and keep it; so does the optimizer's
@@ -163,21 +163,30 @@ def applied(
         yield _forward(path, model)
 
 
-def _forward(path: FastPath, model: nn.Module) -> Callable[[Any], Any]:
+def _forward(path: FastPath, model: nn.Module) -> Callable[..., Any]:
     fast: Any = torch.compile(model, dynamic=False) if path.compiled else model
-    shapes: list[torch.Size] = []
+    shapes: list[Any] = []
 
-    def forward(inputs: Any) -> Any:
-        if not isinstance(inputs, Tensor):
-            return model(inputs)
-        if path.channels_last and inputs.ndim == 4:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
-        shapes[1:] = [inputs.shape]
-        run = fast if shapes[0] == inputs.shape else model
+    def forward(*inputs: Any, **named: Any) -> Any:
+        tensors = [_laid_out(x) if path.channels_last else x for x in inputs]
+        shape = [getattr(x, "shape", None) for x in (*inputs, *named.values())]
+        shapes[1:] = [shape]
+        run = fast if shapes[0] == shape else model
         if not path.bfloat16:
-            return run(inputs)
-        with torch.autocast(inputs.device.type, dtype=torch.bfloat16):
-            outputs = run(inputs)
+            return run(*tensors, **named)
+        with torch.autocast(_device(model).type, dtype=torch.bfloat16):
+            outputs = run(*tensors, **named)
         return outputs.float() if isinstance(outputs, Tensor) else outputs
 
     return forward
+
+
+def _laid_out(x: Any) -> Any:
+    if isinstance(x, Tensor) and x.ndim == 4:
+        return x.contiguous(memory_format=torch.channels_last)
+    return x
+
+
+def _device(model: nn.Module) -> torch.device:
+    first = next(model.parameters(), None)
+    return torch.device("cpu") if first is None else first.device
