@@ -130,6 +130,7 @@ def test_bfloat16_stays_close() -> None:
     assert not torch.equal(found, expected)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch's own, inside its compiler
 def test_a_compiled_network_gives_the_same_outputs_at_every_size() -> None:
     model = network()
     with applied(FastPath(compiled=True), model) as forward:
