@@ -15,15 +15,18 @@ LEVELS = (
     ("__init__", "errors"),
     ("configs", "seeds", "context", "files", "record"),
     ("stats", "provenance", "store"),
-    ("data", "models", "linear", "margin_loop", "margin_kernel", "init", "meanfield", "probe"),
-    ("train", "ensemble"),
+    (
+        "data", "models", "linear", "margin_loop", "margin_kernel", "init", "meanfield", "probe",
+        "schedules", "guard",
+    ),
+    ("train", "ensemble", "ranges"),
     ("sweep",),
     ("studies",),
     ("figures",),
     ("report",),
     ("bench",),
     ("cli",),
-)
+)  # fmt: skip
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 FILES = sorted(SOURCE.rglob("*.py"))
 

@@ -18,7 +18,8 @@ class Bench:
     """
 
     name: Annotated[
-        Literal["perceptron", "regularization", "ensemble", "probe"], tyro.conf.Positional
+        Literal["perceptron", "regularization", "ensemble", "probe", "ranges", "cyclical"],
+        tyro.conf.Positional,
     ]
     """Which comparison."""
     data: Path | None = None
