@@ -1,5 +1,6 @@
 """What a probe counts: dead, saturated and tied units exactly, over batches of any size."""
 
+import copy
 import math
 from typing import Any
 
@@ -13,6 +14,11 @@ import firstlight
 from firstlight.models.lenet5 import LeNet5
 from firstlight.probe import probe
 from probe_models import ARCHITECTURES, Checkpointed, Shared, Tied
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
 
 
 def rows_of(p: Any) -> dict[str, dict[str, Any]]:
@@ -129,10 +135,12 @@ def collected(model: nn.Module, batches: list[Tensor]) -> dict[str, list[Tensor]
     return kept
 
 
-CONVOLUTIONAL = nn.Sequential(
-    nn.Conv2d(3, 5, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(5, 4, 2), nn.Tanh(),
-)  # fmt: skip
-SEQUENCE = nn.Sequential(nn.Linear(6, 40), nn.Sigmoid(), nn.LayerNorm(40), nn.Linear(40, 2))
+with torch.random.fork_rng():
+    torch.manual_seed(0)
+    CONVOLUTIONAL = nn.Sequential(
+        nn.Conv2d(3, 5, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(5, 4, 2), nn.Tanh(),
+    )  # fmt: skip
+    SEQUENCE = nn.Sequential(nn.Linear(6, 40), nn.Sigmoid(), nn.LayerNorm(40), nn.Linear(40, 2))
 
 
 @pytest.mark.parametrize("batch", [1, 7, 61])
@@ -165,9 +173,10 @@ def test_streaming_equals_one_big_batch(
         assert sums.n == y.shape[1]
 
 
-def test_the_cut_into_batches_changes_no_count() -> None:
-    x, found = torch.randn(60, 3, 30, 40), []
-    model = CONVOLUTIONAL.float()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_cut_into_batches_changes_no_count(dtype: torch.dtype) -> None:
+    x, found = torch.randn(60, 3, 30, 40, dtype=dtype), []
+    model = copy.deepcopy(CONVOLUTIONAL).to(dtype)
     for batch in (60, 1, 17):
         with probe(model) as p:
             for part in x.split(batch):
@@ -185,7 +194,10 @@ def test_the_cut_into_batches_changes_no_count() -> None:
                     np.testing.assert_array_equal(a.zero, b.zero)
                     np.testing.assert_allclose(a.mean, b.mean, rtol=1e-6, atol=1e-6 * a.std.max())
                     np.testing.assert_allclose(a.std, b.std, rtol=1e-6)
-                    assert np.abs(a.counts - b.counts).sum() <= 1e-3 * a.counts.sum()
+                    # In single precision a convolution's last digits hang on its batch: what lies
+                    # on the edge of a bin may move.
+                    assert a.counts.sum() == b.counts.sum()
+                    assert np.abs(a.counts - b.counts).sum() <= (8 if dtype is torch.float32 else 0)
 
 
 def test_gradients_are_those_of_autograd() -> None:

@@ -28,6 +28,7 @@ def _can_be_measured(x: Tensor) -> bool:
         and x.layout is torch.strided
         and not x.is_nested
         and x.device.type != "meta"
+        and type(x).__torch_dispatch__ is Tensor.__torch_dispatch__
         and not torch._C._functorch.is_functorch_wrapped_tensor(x)
     )
 
@@ -61,11 +62,8 @@ def measure_gradient(layer: Layer, gradient: Tensor, axis: int) -> None:
     Of long rows one in several is taken: derivatives are not counted, only averaged, and are as
     many again as the outputs.
     """
-    sums = layer.gradients
-    if sums is not None and sums.add_again(gradient, OPEN):
-        return
     if _can_be_measured(gradient):
-        layer.gradients = _added(sums, gradient, axis, OPEN, thin=True)
+        layer.gradients = _added(layer.gradients, gradient, axis, OPEN, thin=True)
 
 
 def _added(sums: Sums | None, x: Tensor, axis: int, bounds: Bounds, *, thin: bool = False) -> Sums:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +11,8 @@ from torch.nn.parameter import is_lazy
 
 from firstlight.probe import kernel
 from firstlight.probe.layers import Layer
+
+_SINGLE, _STRIDED = torch.float32, torch.strided
 
 
 class ParameterWatch:
@@ -29,7 +32,6 @@ class ParameterWatch:
         self._hooked: list[Tensor] = []
         self._before: dict[int, Tensor] = {}
         self._touched: dict[Layer, None] = {}
-        self._apart: set[Layer] = set()
         self._pass = -1
 
     def open(self) -> None:
@@ -45,8 +47,6 @@ class ParameterWatch:
 
         One look at the end costs far less than a hook for each parameter.
         """
-        if layer in self._apart:
-            return
         self._touched[layer] = None
         current = torch._C._current_graph_task_id()
         if current != self._pass:
@@ -62,20 +62,22 @@ class ParameterWatch:
         self._pass = -1
 
     def hook_those_apart(self, ran: Collection[Layer]) -> None:
-        """Hang hooks on the parameters of layers that do not run as modules, but may be used."""
-        users: dict[int, list[tuple[Layer, str]]] = {}
-        tensors: dict[int, Tensor] = {}
+        """Hang a hook on each layer that does not run as a module, but whose parameters may be used.
+
+        It tells that a backward pass went through the layer.
+        """
         for layer in self._layers if self._gradients else ():
-            for name, value in layer.parameters.items():
-                if layer not in ran and value.requires_grad and not is_lazy(value):
-                    self._apart.add(layer)
-                    tensors[id(value)] = value
-                    users.setdefault(id(value), []).append((layer, name))
-        for key, value in tensors.items():
+            wanted = [v for v in layer.parameters.values() if v.requires_grad and not is_lazy(v)]
+            if layer in ran or not wanted:
+                continue
+            value = max(wanted, key=lambda v: v.ndim)  # the weight: a bias may go unused
             if value._backward_hooks is None:
                 self._hooked.append(value)
-            hook = _gradient_hook(users[key])
-            self._handles.append(value.register_hook(hook))  # type: ignore[no-untyped-call]
+            touch: Any = partial(self._touch_from, layer)
+            self._handles.append(value.register_hook(touch))  # type: ignore[no-untyped-call]
+
+    def _touch_from(self, layer: Layer, gradient: Tensor) -> None:
+        self.touch(layer)
 
     def close(self) -> None:
         """Take the hooks away and forget the copies of the parameters."""
@@ -86,7 +88,6 @@ class ParameterWatch:
             if not value._backward_hooks:
                 value._backward_hooks = None  # PyTorch leaves an empty dictionary behind
         self._before.clear()
-        self._apart.clear()
 
     def _tensors(self) -> list[Tensor]:
         return [v for layer in self._layers for v in layer.parameters.values() if not is_lazy(v)]
@@ -118,25 +119,13 @@ class ParameterWatch:
             layer.updates += 1
 
 
-def _gradient_hook(users: list[tuple[Layer, str]]) -> Any:
-    def hook(gradient: Tensor) -> None:
-        square = _square(gradient)
-        for layer, name in users:
-            layer.add_gradient(name, square)
-
-    return hook
-
-
 def _square(x: Tensor) -> Any:
     """Return the sum of squares: a number, or on a device a tensor that is not waited for."""
-    if x.is_cpu and x.dtype is torch.float32 and x.layout is torch.strided:
-        return kernel.square_sum(x.detach().numpy().reshape(-1))
+    if x.dtype is _SINGLE and x.is_cpu and x.layout is _STRIDED and x.is_contiguous():
+        return kernel.compiled(kernel.square_sum)(x.data_ptr(), x.numel())
     if x.is_sparse:
         x = x.coalesce().values()
     if x.is_complex():
         x = torch.view_as_real(x.resolve_conj())
-    if x.device.type != "cpu":
-        return torch.linalg.vector_norm(x, dtype=torch.float64) ** 2
-    if x.dtype not in (torch.float32, torch.float64):
-        x = x.float()
-    return kernel.square_sum(x.numpy(force=True).reshape(-1))
+    square = torch.linalg.vector_norm(x, dtype=torch.float64) ** 2
+    return float(square) if x.is_cpu else square

@@ -1,6 +1,7 @@
 """Running statistics of each unit of a layer: mergeable, of fixed size, never the values themselves."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,18 @@ from firstlight.probe import kernel
 
 Array = NDArray[np.float64]
 
-ROW, MOST = 512, 8
-"""Thinned statistics skip rows longer than ``ROW``: at most ``MOST`` − 1 of ``MOST`` rows."""
+ROW, MOST = 256, 16
+"""Thinned statistics take one row in (its numbers / ``ROW``), rounded down, at most ``MOST``."""
 
-SKETCHED = 64
+SKETCHED = 32
 """At most so many numbers of a row (one sample, or one position of a sequence) enter the sketch."""
 
+_PLAIN = (Tensor, torch.nn.Parameter)
 _is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor
 
-_Like = tuple[torch.Size, int, torch.dtype, tuple[int, int, int]]
+_STRIDED = torch.strided
+
+_Like = tuple[torch.Size, int, torch.dtype, Callable[[int, int], None], int]
 
 Bounds = tuple[float, float] | tuple[None, None]
 OPEN: Bounds = (None, None)
@@ -61,38 +65,78 @@ def stride_of(cells: int) -> int:
     return stride
 
 
+def _stream(dtype: torch.dtype) -> Callable[[int, int], None]:
+    """Return the compiled code that adds numbers of a precision."""
+    single = dtype is torch.float32
+    add: Callable[[int, int], None] = kernel.compiled(
+        kernel.stream_single if single else kernel.stream_double
+    )
+    return add
+
+
+class _Counter:
+    """A whole number that the compiled code counts on as well."""
+
+    def __init__(self, place: int) -> None:
+        self._place = place
+
+    def __get__(self, owner: "Sums", kind: type) -> int:
+        return int(owner._state[self._place])
+
+    def __set__(self, owner: "Sums", value: int) -> None:
+        owner._state[self._place] = value
+
+
 class Sums:
     """Mean, standard deviation, share of zeros and of saturated values, and a sketch of quantiles.
 
-    For each unit the sums are kept in double precision about a pivot, the first value seen, so that
+    For each unit the sums are kept in double precision about a pivot, its mean in the first row, so that
     neither the number of batches nor a large mean costs digits. Sums, zeros and saturated values
     count every number; the sketch takes a fixed stride through them, counted over all batches, so
     that nothing here depends on how the data are cut into batches.
 
-    On a processor one pass of compiled code does it; on a CUDA device PyTorch does, and nothing is
-    read back until asked for.
+    On a processor one pass of compiled code does it (``compiled``); on a CUDA device PyTorch does,
+    and nothing is read back until asked for.
 
     Args:
         units: units of the layer.
         device: where the values come from.
-        thin: of rows (samples, or positions of a sequence) longer than 1,023 numbers take one in
-            two to eight, by their length and by their number in the stream.
+        thin: of rows (samples, or positions of a sequence) of 512 numbers or more take only one in
+            two to sixteen, by their length and by their place in the stream.
     """
 
     def __init__(self, units: int, device: torch.device, *, thin: bool = False) -> None:
-        self.units, self.n, self.seen, self.stride = units, 0, 0, 1
-        self.rows, self.step, self._thin = 0, 1, thin
+        self.units, self._thin = units, thin
         self._device = device if device.type == "cuda" else torch.device("cpu")
+        self.compiled = self._device.type == "cpu"
         # Statistics outlive the inference mode that they may have been started in.
         with torch.inference_mode(False):
             kwargs: dict[str, Any] = {"device": self._device, "dtype": torch.float64}
             self._pivot = torch.zeros(units, **kwargs)
             self._sums = torch.zeros((4, units), **kwargs)
             self._sketch = torch.zeros(kernel.BINS, device=self._device, dtype=torch.int64)
+        self._state = np.zeros(kernel.PLACES, np.int64)
+        self.step = self.stride = 1
+        self._bind()
+
+    def _bind(self) -> None:
+        """Tell the compiled code where the sums lie."""
+        arrays = self._pivot, self._sums, self._sketch
+        self._state[kernel.PIVOT :] = [x.data_ptr() for x in arrays]
+        self._state_at = int(self._state.ctypes.data)
         self.like: _Like | None = None
-        self._arrays: tuple[Any, ...] = ()
-        if self._device.type == "cpu":
-            self._arrays = self._pivot.numpy(), self._sums.numpy(), self._sketch.numpy()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy needs: its sums lie elsewhere."""
+        return {k: v for k, v in vars(self).items() if k not in ("like", "_state_at")}
+
+    def __setstate__(self, values: dict[str, Any]) -> None:
+        """Become a copy."""
+        vars(self).update(values)
+        self._bind()
+
+    rows, seen, n = _Counter(kernel.ROWS), _Counter(kernel.SEEN), _Counter(kernel.TAKEN)
+    step, stride = _Counter(kernel.STEP), _Counter(kernel.STRIDE)
 
     def add(self, x: Tensor, bounds: Bounds = OPEN) -> None:
         """Add a batch of shape (outer, units, inner); numbers outside ``bounds`` are saturated."""
@@ -104,67 +148,66 @@ class Sums:
         if self.rows == 0:
             self.stride = stride_of(units * inner)
             self.step = max(1, min(MOST, units * inner // ROW)) if self._thin else 1
-            first = x[0, :, 0].to(self._device, torch.float64)
+            first = x[0].to(self._device, torch.float64).mean(1)
             self._pivot.copy_(torch.nan_to_num(first, posinf=0.0, neginf=0.0))
-        if self._arrays:
-            self._add_array(x.numpy(force=True), bounds)
+        self._expect((outer, units, inner), bounds)
+        if self.compiled:
+            x = x.cpu().resolve_neg().contiguous()
+            _stream(x.dtype)(x.data_ptr(), self._state_at)
         else:
             self._add_with_torch(x, bounds)
-            self._count(outer, units, inner)
+
+    def _expect(self, shape: tuple[int, int, int], bounds: Bounds) -> None:
+        """Tell the compiled code how the next batch is arranged, and what is saturated."""
+        state, (low, high) = self._state, bounds
+        state[kernel.OUTER : kernel.INNER + 1] = shape
+        state[kernel.BOUNDED] = low is not None
+        if low is not None:
+            state[kernel.LOW : kernel.HIGH + 1].view(np.float64)[:] = low, high
 
     def remember(self, x: Tensor, axis: int) -> None:
-        """Remember how ``x`` was arranged, so that the next one like it takes the short way."""
-        if x.is_cpu and x.dtype in _DIRECT and self.rows and x.shape[axis:] and x.numel():
-            outer = math.prod(x.shape[: x.ndim + axis])
-            if x.shape[axis] == self.units:
-                inner = x.numel() // (outer * self.units)
-                self.like = x.shape, axis, x.dtype, (outer, self.units, inner)
+        """Remember how ``x``, just added, was arranged, so that the next like it goes the short way."""
+        self.like = None
+        whole = x.is_cpu and x.dtype in _DIRECT and self.rows and x.shape[axis:] and x.numel()
+        if whole and x.shape[axis] == self.units:
+            self.like = x.shape, axis, x.dtype, _stream(x.dtype), self._state_at
 
-    def add_again(self, x: Tensor, bounds: Bounds) -> bool:
-        """Add ``x`` if it is like the one remembered, and say whether it was.
+    def add_again(self, x: Any) -> bool:
+        """Add ``x`` if it is like the tensor remembered, and say whether it was.
 
         This is the way of nearly every batch, so it is kept short.
         """
-        if self.like is None or x.is_nested or x.layout is not torch.strided:
+        like = self.like
+        if like is None or type(x) not in _PLAIN or x.is_nested:
             return False
-        shape, _, dtype, arrangement = self.like
-        if x.shape != shape or x.dtype is not dtype or not x.is_cpu or not x.is_contiguous():
+        shape, _, dtype, stream, state_at = like
+        if x.shape != shape or x.dtype is not dtype or not x.is_cpu:
             return False
-        if _is_wrapped(x):
+        if x.layout is not _STRIDED or not x.is_contiguous() or _is_wrapped(x):
             return False
-        self._add_array(x.detach().numpy().reshape(arrangement), bounds)
+        stream(x.data_ptr(), state_at)
         return True
 
-    def _add_array(self, x: Any, bounds: Bounds) -> None:
-        pivot, sums, sketch = self._arrays
-        low, high = bounds
-        rows, places = (-self.rows % self.step, self.step), (-self.seen % self.stride, self.stride)
-        kernel.stream(x, pivot, sums, low, high, rows, sketch, places)
-        self._count(*x.shape)
-
-    def _count(self, outer: int, units: int, inner: int) -> None:
-        taken = outer if self.step == 1 else len(range(-self.rows % self.step, outer, self.step))
-        self.rows += outer
-        self.n += taken * inner
-        self.seen += taken * units * inner
-
     def _add_with_torch(self, x: Tensor, bounds: Bounds) -> None:
-        """Do what ``kernel.stream`` does, with PyTorch's operations."""
+        """Do what ``kernel.stream_single`` does, with PyTorch's operations."""
+        outer, (low, high) = len(x), bounds
         x = x[-self.rows % self.step :: self.step]
         gap = x.double() - self._pivot[:, None]
-        low, high = bounds
         flat = torch.zeros_like(x) if low is None or high is None else (x <= low) | (x >= high)
         parts = gap.sum((0, 2)), gap.square_().sum((0, 2)), (x == 0).sum((0, 2)), flat.sum((0, 2))
         self._sums += torch.stack([part.double() for part in parts])
         bits = x.reshape(-1)[-self.seen % self.stride :: self.stride].float().view(torch.int32)
-        places = ((bits >> kernel.SHIFT) & (kernel.BINS - 1)).long()
-        self._sketch.index_add_(0, places, torch.ones_like(places))
+        bins = ((bits >> kernel.SHIFT) & (kernel.BINS - 1)).long()
+        self._sketch.index_add_(0, bins, torch.ones_like(bins))
+        self.rows, self.seen = self.rows + outer, self.seen + x.numel()
+        self.n += x.numel() // self.units
 
     def add_saturated(self, x: Tensor, bands: Array) -> None:
         """Count values of shape (outer, units, inner) in closed ``bands`` (b, 2) as saturated."""
-        if self._arrays:
+        if self.compiled:
             x = x if x.dtype in _DIRECT else x.float()
-            kernel.count_inside(x.numpy(force=True), self._arrays[1][3], bands)
+            add = kernel.compiled(kernel.count_inside)
+            add(x.contiguous().numpy(force=True), self._sums[3].numpy(), bands)
             return
         for low, high in bands.tolist():
             self._sums[3] += ((x >= low) & (x <= high)).sum((0, 2))

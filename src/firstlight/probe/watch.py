@@ -7,10 +7,16 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as nn_module
-from torch.overrides import TorchFunctionMode, _get_current_function_mode
+from torch.overrides import _get_current_function_mode
 
-from firstlight.probe.activations import FUNCTIONS
 from firstlight.probe.layers import Layer, default_axis, find, weight_row
+from firstlight.probe.listening import (
+    Functions,
+    may_call_functions,
+    may_fuse,
+    own_parameters,
+    recomputing,
+)
 from firstlight.probe.measure import count, first_tensor, measure, measure_gradient, measure_input
 from firstlight.probe.parameters import ParameterWatch
 
@@ -74,22 +80,6 @@ def probe(
     return Probe(model, optimizer, saturation, functional, gradients, every, axes or {})
 
 
-class _Functions(TorchFunctionMode):
-    """Shows the probe each call of an activation function."""
-
-    def __init__(self, owner: "Probe") -> None:
-        super().__init__()
-        self._owner = owner
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kind = FUNCTIONS.get(func)
-        if kind is None:
-            return func(*args, **(kwargs or {}))
-        return self._owner._function(kind, func, args, kwargs or {})
-
-
 class Probe:
     """A context manager that measures a model; made by ``probe``.
 
@@ -121,10 +111,11 @@ class Probe:
         self._names = {module: name for name, module in model.named_modules()}
         self._fusible = {module for module in self._names if isinstance(module, _FUSED)}
         self._parameters = ParameterWatch(list(self._known.values()), optimizer, gradients)
-        listen = functional and any(_may_call_functions(module) for module in self._names)
-        self._mode = _Functions(self) if listen else None
+        listen = functional and any(may_call_functions(module) for module in self._names)
+        self._mode = Functions(self._function) if listen else None
         self._called: dict[str, Layer] = {}
-        self._functions: dict[str, Layer] = {}
+        self._functions: dict[tuple[nn.Module, str, int], Layer] = {}
+        self._hooks: dict[tuple[Layer, int], Callable[[Tensor], None]] = {}
         self.notes: list[str] = []
         self.forwards = 0
         self._handles: list[Any] = []
@@ -179,7 +170,7 @@ class Probe:
 
     def _before(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         """Note that a module of the model begins, and measure its input where that is needed."""
-        if module not in self._names or _recomputing():
+        if module not in self._names or recomputing():
             return
         if module is self._model:
             self._stack.clear()
@@ -187,7 +178,7 @@ class Probe:
         if not self._stack and self._active:
             self._listen()
         self._stack.append((module, {}))
-        if module in self._fusible and _may_fuse(module):
+        if module in self._fusible and may_fuse(module):
             self._fused += 1
             self._unlisten()
         layer = self._known.get(module)
@@ -201,16 +192,16 @@ class Probe:
         """Measure what a module of the model returns."""
         if module not in self._names or not self._handles:
             return
-        recomputing = _recomputing()
-        if not recomputing and self._stack:
+        again = recomputing()
+        if not again and self._stack:
             self._leave(module)
         layer = self._known.get(module)
         if layer is not None and self._active:
             with torch._C.DisableTorchFunction():
-                self._measure(layer, output, recomputing)
-        if not recomputing and (module is self._model or len(self._shapes) > _SHAPES):
+                self._measure(layer, output, again)
+        if not again and (module is self._model or len(self._shapes) > _SHAPES):
             self._shapes.clear()
-        if module is self._model and not recomputing:
+        if module is self._model and not again:
             if not self._hung:
                 self._parameters.hook_those_apart(self._called.values())
                 self._hung = True
@@ -221,7 +212,7 @@ class Probe:
         """Go back to the module around this one."""
         while self._stack and self._stack.pop()[0] is not module:
             pass  # a module that ended with an exception which the model caught
-        if module in self._fusible and _may_fuse(module):
+        if module in self._fusible and may_fuse(module):
             self._fused = max(0, self._fused - 1)
             self._note(
                 f"{self._names[module] or '(model)'}: PyTorch may have run it as one fused "
@@ -235,9 +226,8 @@ class Probe:
     def _measure(self, layer: Layer, output: Any, recomputing: bool = False) -> None:
         """Measure a layer's output, and have its gradient measured."""
         x, sums = output, layer.outputs
-        again = sums is not None and not recomputing and isinstance(x, Tensor)
-        if again and sums is not None and sums.like is not None and sums.add_again(x, layer.bounds):
-            axis = sums.like[1]
+        if sums is not None and not recomputing and sums.add_again(x):
+            axis = sums.like[1]  # type: ignore[index]  # what was like it had an axis
             count(layer, x, axis)
         else:
             x = first_tensor(output)
@@ -251,14 +241,20 @@ class Probe:
         if layer.parameters:
             self._shapes[x.shape] = axis
             if self._with_gradients and x.requires_grad and not x.is_leaf:
-                x.register_hook(self._gradient_hook(layer, axis))
+                hook = self._hooks.get((layer, axis))
+                x.register_hook(hook or self._gradient_hook(layer, axis))
 
     def _gradient_hook(self, layer: Layer, axis: int) -> Callable[[Tensor], None]:
-        def hook(gradient: Tensor) -> None:
-            if self._handles:
-                measure_gradient(layer, gradient, axis)
-                self._parameters.touch(layer)
+        handles, touch = self._handles, self._parameters.touch
 
+        def hook(gradient: Tensor) -> None:
+            if handles:
+                sums = layer.gradients
+                if sums is None or not sums.add_again(gradient):
+                    measure_gradient(layer, gradient, axis)
+                touch(layer)
+
+        self._hooks[layer, axis] = hook
         return hook
 
     def _axis(self, layer: Layer, x: Tensor) -> int:
@@ -275,7 +271,7 @@ class Probe:
 
     def _function(self, kind: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Call an activation function and measure it, if a module of the model called it."""
-        inside = bool(self._stack) and self._active and not _recomputing()
+        inside = bool(self._stack) and self._active and not recomputing()
         if not inside or self._is_activation(self._stack[-1][0]):
             return func(*args, **kwargs)
         layer = self._function_layer(kind, args, kwargs)
@@ -293,13 +289,14 @@ class Probe:
 
     def _function_layer(self, kind: str, args: Any, kwargs: dict[str, Any]) -> Layer:
         module, counts = self._stack[-1]
-        counts[kind] = counts.get(kind, 0) + 1
-        outer = self._names[module]
-        name = f"{outer}.{kind}#{counts[kind]}" if outer else f"{kind}#{counts[kind]}"
-        if name not in self._functions:
-            layer = self._functions[name] = Layer(name, kind)
-            layer.activates(kind, self._threshold, **_own(kind, args, kwargs))
-        return self._functions[name]
+        counts[kind] = number = counts.get(kind, 0) + 1
+        layer = self._functions.get((module, kind, number))
+        if layer is None:
+            outer = self._names[module]
+            name = f"{outer}.{kind}#{number}" if outer else f"{kind}#{number}"
+            layer = self._functions[module, kind, number] = Layer(name, kind)
+            layer.activates(kind, self._threshold, **own_parameters(kind, args, kwargs))
+        return layer
 
     def _note(self, text: str) -> None:
         if text not in self.notes:
@@ -337,34 +334,3 @@ class Probe:
             for layer in self._known.values()
             for name, value in layer.parameters.items()
         ]
-
-
-def _own(kind: str, args: Any, kwargs: dict[str, Any]) -> dict[str, float]:
-    """Return the parameters of an activation that is called as a function."""
-    names = {
-        "leaky_relu": ("negative_slope",),
-        "elu": ("alpha",),
-        "celu": ("alpha",),
-        "softplus": ("beta",),
-        "hardtanh": ("min_val", "max_val"),
-    }.get(kind, ())
-    given = {**dict(zip(names, args[1:], strict=False)), **kwargs}
-    return {name: float(given[name]) for name in names if name in given}
-
-
-def _recomputing() -> bool:
-    """Say whether this is a second forward pass from within a backward pass (checkpointing)."""
-    return torch._C._current_graph_task_id() != -1
-
-
-def _may_call_functions(module: nn.Module) -> bool:
-    """Say whether a module may call activation functions: PyTorch's own do not, but for a few."""
-    if isinstance(module, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer):
-        return True
-    return not type(module).__module__.startswith("torch.nn.modules.")
-
-
-def _may_fuse(module: nn.Module) -> bool:
-    if module.training:
-        return False
-    return not (torch.is_grad_enabled() and any(p.requires_grad for p in module.parameters()))
