@@ -23,6 +23,8 @@ bench: .venv/bench
 	$(BIN)/firstlight bench probe
 	$(BIN)/firstlight bench ensemble
 	$(BIN)/firstlight bench regularization
+	$(BIN)/firstlight bench ranges
+	$(BIN)/firstlight bench cyclical
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
