@@ -10,7 +10,8 @@ Array = NDArray[np.float64]
 
 _WINDOW = 0.1  # share of the axis at either end over which the slope is judged
 _STEEP = 1 / 3  # of the steepest slope: an end that falls so fast lies inside the descent
-_CLEAR = 2.0  # standard errors by which the fall at an end must stand out
+_CLEAR = 3.0  # standard errors by which the fall at an end must stand out
+_SAME = 2.0  # standard errors within which the curve is not told from its minimum
 _SURE = 3.0  # standard errors by which a rise must stand out
 
 
@@ -33,7 +34,7 @@ def basin(smooth: Smoother, level: Array, kept: Array, sd: float) -> tuple[float
     """Return the stretch about the minimum that the noise does not tell from it."""
     lowest = int(level.argmin())
     error = sd * np.sqrt((((smooth.level - smooth.level[lowest]) * kept) ** 2).sum(axis=1))
-    apart = np.flatnonzero(level - level[lowest] > _CLEAR * error)
+    apart = np.flatnonzero(level - level[lowest] > _SAME * error)
     start = apart[apart < lowest].max(initial=-1) + 1
     stop = apart[apart > lowest].min(initial=level.size) - 1
     return float(smooth.grid[start]), float(smooth.grid[stop])
