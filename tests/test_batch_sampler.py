@@ -26,6 +26,7 @@ from firstlight.schedules import (
 from loader_work import Numbers, as_tensor
 
 N = 523
+QUICK = settings(max_examples=50, deadline=None)  # a busy machine is no failure
 
 pytestmark = pytest.mark.filterwarnings(
     # a machine with fewer cores than the tests' four workers is warned about; here it does no harm
@@ -116,6 +117,7 @@ def test_a_growing_batch_makes_epochs_shorter() -> None:
     assert counts[0] > 1.5 * counts[-1]
 
 
+@QUICK
 @given(
     st.integers(1, 400), st.integers(1, 50), st.integers(0, 80), st.floats(1, 2_000),
     st.integers(0, 6), st.sampled_from(["low", "high"]), st.integers(0, 9),
@@ -136,6 +138,7 @@ def test_every_epoch_is_a_partition(
         assert min(sizes) > 1
 
 
+@QUICK
 @given(st.integers(1, 300), st.integers(1, 40), st.integers(0, 40), st.integers(0, 4))
 def test_dropping_the_last_batch_leaves_only_whole_ones(
     n: int, low: int, more: int, epoch: int
@@ -288,7 +291,7 @@ def test_rate_and_batch_size_move_together() -> None:
     assert scheduler.get_last_lr() == [1.0]
 
 
-@settings(max_examples=30)
+@QUICK
 @given(st.integers(2, 200), st.integers(0, 3), st.floats(0, 1))
 def test_resuming_yields_the_rest(n: int, epoch: int, share: float) -> None:
     sampler = CyclicBatchSampler(n, 1, 30, 111)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstlight.schedules import (
@@ -22,6 +22,7 @@ from firstlight.schedules import (
 
 LOW, HIGH, STEP = 0.002, 0.3, 7  # Smith's step size is half a cycle, counted in updates
 UPDATES = np.arange(200)
+QUICK = settings(max_examples=50, deadline=None)  # a busy machine is no failure
 
 Bounds = tuple[float, float]
 BOUNDS = st.tuples(st.floats(1e-6, 1e4), st.floats(1, 1e5)).map(lambda p: (p[0], p[0] * p[1]))
@@ -126,6 +127,7 @@ def test_rising_bounds_never_overflow() -> None:
     assert math.isfinite(rising(1e6))
 
 
+@QUICK
 @given(BOUNDS, st.floats(1e3, 1e8), st.integers(1, 40), st.booleans())
 def test_turns_are_exact_though_the_cycle_is_a_fraction(
     bounds: Bounds, total: float, cycles: int, geometric: bool
@@ -139,6 +141,7 @@ def test_turns_are_exact_though_the_cycle_is_a_fraction(
         assert schedule(total / cycles * (cycle + 0.5)) == high
 
 
+@QUICK
 @given(BOUNDS, st.floats(1, 1e6), st.floats(0, 1e9), st.booleans(), st.floats(1e-300, 1))
 def test_values_never_leave_the_bounds(
     bounds: Bounds, length: float, seen: float, geometric: bool, final: float
@@ -162,6 +165,7 @@ def test_equal_bounds_are_a_constant() -> None:
     assert constant(0.25)(0) == constant(0.25)(1e12) == 0.25
 
 
+@QUICK
 @given(st.floats(1, 1e7), st.floats(1, 1e7))
 def test_whole_cycles_is_the_nearest_length_that_fits(total: float, about: float) -> None:
     found = whole_cycles(total, about)
@@ -178,6 +182,7 @@ def test_the_noise_scale_of_a_known_recipe() -> None:
     assert noise_scale(0.1, 50_000, 640, 0.9) == pytest.approx(noise_scale(0.02, 50_000, 128, 0.9))
 
 
+@QUICK
 @given(BOUNDS, st.floats(0, 5_000), st.floats(0, 0.99), st.floats(1e-2, 1e4))
 def test_coupled_schedules_keep_the_noise_scale(
     bounds: Bounds, seen: float, momentum: float, scale: float
