@@ -1,10 +1,12 @@
 """One learning-rate range test, same model and same steps: pytorch-lr-finder, Lightning, ours."""
 
+import io
 import logging
 import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,8 +147,9 @@ def _wait(device: str) -> None:
 
 
 def _seconds(way: Callable[[Task], str], task: Task) -> tuple[float, str]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the peers warn of what is meant here
+    silence = io.StringIO()
+    with warnings.catch_warnings(), redirect_stdout(silence), redirect_stderr(silence):
+        warnings.simplefilter("ignore")  # the peers warn of what is meant here, and show bars
         started = time.perf_counter()
         path = way(task)
         _wait(task.device)

@@ -35,9 +35,9 @@ class CyclicalConfig(Config):
 
     width: float = bounded(0.125, 0.01, 4.0)
     """Factor on the channels of every layer of MiniGoogLeNet."""
-    train_images: int = bounded(9_000, 200, 60_000, "images")
+    train_images: int = bounded(4_500, 200, 60_000, "images")
     """Images used for training and validation together."""
-    test_images: int = bounded(2_000, 100, 10_000, "images")
+    test_images: int = bounded(1_000, 100, 10_000, "images")
     """Images of the test set that are used."""
     validation_share: float = bounded(1 / 12, 0.01, 0.5)
     """Share of the training images held out for validation."""
@@ -61,7 +61,9 @@ class CyclicalConfig(Config):
     """Length of the ramp, the range test in which the rate grows at every update."""
     range_repeats: int = bounded(1, 1, 100, "repeats")
     """Independent repeats of every range test."""
-    batch_sizes: tuple[int, ...] = bounded((64, 256, 1_024, 4_096, 8_192), 2, 65_536, "images")
+    batch_sizes: tuple[int, ...] = bounded(
+        (64, 128, 256, 512, 1_024, 2_048, 4_096), 2, 65_536, "images"
+    )
     """Batch sizes of the batch-size test, in rising order."""
     batch_epochs: float = bounded(1.0, 0.05, 1_000.0, "epochs")
     """Passes over the images for each batch size, in the test at equal epochs."""
@@ -69,7 +71,7 @@ class CyclicalConfig(Config):
     """Updates for each batch size, in the test at equal updates."""
     policies: tuple[Policy, ...] = field(default=POLICIES, metadata={"choices": POLICIES})
     """What is compared: fixed_low, fixed_high, cyclical_rate, growing_batch, shrinking_batch."""
-    epochs: int = bounded(2, 1, 1_000, "epochs")
+    epochs: int = bounded(1, 1, 1_000, "epochs")
     """Passes over the images under each policy."""
     cycles: int = bounded(2, 1, 100, "cycles")
     """Cycles in the whole training; it ends at the end of one."""

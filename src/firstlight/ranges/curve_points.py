@@ -10,6 +10,7 @@ Array = NDArray[np.float64]
 
 CELLS = 160  # points that are smoothed, at most
 _LARGEST = 1e150  # squares of losses stay finite
+_REACH = 3.0  # interquartile ranges beyond which a loss is an outlier of the whole curve
 _FENCE = 4.0  # median absolute deviations beyond which a loss counts as an outlier
 
 
@@ -24,6 +25,7 @@ class Points:
         stop: the number of points up to which the curve has not yet risen half of its descent.
         cap: losses above it are divergence, as the curve before its minimum never reached it.
         size: how far the cap lies above the lowest loss.
+        plain: shape (points,), mean loss of each cell, drawn in without regard to neighbours.
     """
 
     places: Array
@@ -32,6 +34,7 @@ class Points:
     stop: int
     cap: float
     size: float
+    plain: Array
 
     @property
     def capped(self) -> Array:
@@ -40,9 +43,9 @@ class Points:
 
     @property
     def tame(self) -> Array:
-        """Return the losses in their order, with divergence squeezed into one more ``size``."""
-        over = np.maximum(self.losses - self.cap, 0) / self.size
-        out: Array = self.capped + self.size * over / (1 + over)
+        """Return the plain losses, with divergence squeezed, in its order, into one more ``size``."""
+        over = np.maximum(self.plain - self.cap, 0) / self.size
+        out: Array = np.minimum(self.plain, self.cap) + self.size * over / (1 + over)
         return out
 
 
@@ -69,6 +72,16 @@ def drawn_in(y: Array) -> Array:
     # where the curve is steep, its neighbours lie far apart without being outliers
     step = np.abs(np.gradient(middle)) * half
     return np.clip(y, middle - fence - step, middle + fence + step)
+
+
+def fenced(y: Array) -> Array:
+    """Return losses with outliers of the whole curve moved to its fence, in whatever order they come.
+
+    A test that shuffles losses must not see them treated by their neighbours.
+    """
+    low, high = np.quantile(y, [0.25, 0.75])
+    reach = _REACH * (high - low)
+    return np.clip(y, low - reach, high + reach) if reach > 0 else y
 
 
 def cells(places: Array, losses: Array) -> tuple[Array, Array]:
@@ -98,8 +111,9 @@ def points(places: Array, losses: Array) -> Points:
         losses: shape (repeats, k), finite.
     """
     runs = np.clip(losses, -_LARGEST, _LARGEST)
-    y = drawn_in(runs.mean(axis=0))
-    apart = cells(places, runs - runs.mean(axis=0))[1]
+    mean = runs.mean(axis=0)
+    y, plain = drawn_in(mean), cells(places, fenced(mean))[1]
+    apart = cells(places, runs - mean)[1]
     places, y = cells(places, y)
     rough = pilot(y)
     trough = int(rough.argmin())
@@ -108,4 +122,4 @@ def points(places: Array, losses: Array) -> Points:
     stop = trough + int(risen[0]) if risen.size else y.size
     spread = 1.4826 * float(np.median(np.abs(y[:stop] - rough[:stop]))) if stop else 0.0
     cap = top + 3 * spread
-    return Points(places, y, apart, stop, cap, max(cap - bottom, 1e-12 * abs(cap), 1e-300))
+    return Points(places, y, apart, stop, cap, max(cap - bottom, 1e-12 * abs(cap), 1e-300), plain)

@@ -121,10 +121,14 @@ def _rates(facts: Facts, config: CyclicalConfig) -> str:
     return (
         f"lr_min = {_with_interval(facts['lr_min'])} and lr_max = "
         f"{_with_interval(facts['lr_max'])}, from {source}. With {config.candidates} candidates "
-        f"({how}, {config.range_epochs:g} epochs) the loss "
+        f"({how}, {_epochs(config.range_epochs)}) the loss "
         f"{_read(facts, 'candidates', '').strip()}; over the ramp, whose rate grows at every "
         f"update, the loss {_read(facts, 'ramp', '').strip()}."
     )
+
+
+def _epochs(count: float) -> str:
+    return f"{count:g} epoch" + ("" if count == 1 else "s")
 
 
 def _cyclical_rate(facts: Facts, config: CyclicalConfig) -> str:
@@ -132,7 +136,7 @@ def _cyclical_rate(facts: Facts, config: CyclicalConfig) -> str:
         return "cannot tell: the cyclical learning rate was not trained in this run."
     return (
         f"With the learning rate moving between lr_min and lr_max in {config.cycles} cycles whose "
-        f"amplitude decays to {config.final_amplitude:g}, after {config.epochs} epochs of batch "
+        f"amplitude decays to {config.final_amplitude:g}, after {_epochs(config.epochs)} of batch "
         f"size {config.batch_size}: validation loss "
         f"{_number(facts['final_loss.cyclical_rate']):.3f}, best validation accuracy "
         f"{_share(facts['best_accuracy.cyclical_rate'])}, test accuracy "

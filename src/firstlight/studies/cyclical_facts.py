@@ -137,8 +137,8 @@ def batch_facts(
     """Return what was read off the batch-size curves, and the bounds for the policies.
 
     A bound that the curve at equal epochs cannot tell is the smallest or the largest size tried;
-    so is every bound outside them. The policies move up to a tenth of the training images at most
-    (``batch_used``): beyond that a batch is no small part of a cycle any more (S. L. Smith et al.
+    so is every bound outside them. The policies move up to a tenth of the training images
+    (``batch_used``), or twice the lower bound if that is more: beyond that a batch is no small part of a cycle any more (S. L. Smith et al.
     2018 grow it so far).
 
     Args:
@@ -166,7 +166,7 @@ def batch_facts(
         whole = getattr(read["epochs"], place)
         facts[name] = Fact(size, whole.low, whole.high, whole.n) if source == "read" else Fact(size)
         facts[f"{name}_source"] = Fact(source)
-    used = max(chosen[0] + 1, min(chosen[1], images // 10))
+    used = min(chosen[1], max(2 * chosen[0], images // 10))
     facts["batch_used"] = Fact(used)
     return facts, (chosen[0], used)
 
@@ -205,6 +205,8 @@ def policy_arrays(trials: ByPolicy) -> Arrays:
     for policy, results in trials.items():
         curves = np.stack([result.arrays["curve"] for result in results])
         arrays[f"curve.{policy}"] = Array(curves, ("seed", "point", "measure"))
+        scores = _values(results, "test_accuracy")
+        arrays[f"test_accuracy.{policy}"] = Array(scores, ("seed",))
         arrays[f"points.{policy}"] = Array(results[0].arrays["points"], ("point",))
         for name in ("samples", "sizes", "rates", "step_losses"):
             arrays[f"{name}.{policy}"] = Array(results[0].arrays[name], ("step",))
