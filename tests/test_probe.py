@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import firstlight
 from firstlight.models.lenet5 import LeNet5
 from firstlight.probe import probe
+from firstlight.probe.watch import gradients_due
 from probe_models import ARCHITECTURES, Checkpointed, Shared, Tied
 
 
@@ -364,3 +365,27 @@ def test_a_probe_is_open_once_at_a_time_but_may_be_opened_again() -> None:
     with p:
         model(torch.ones(4, 2))
     assert (p.table()[0]["calls"], p.layers["(model)"].samples) == (2, 7)
+
+
+def test_gradients_are_measured_in_the_passes_that_are_due() -> None:
+    model, norms = nn.Linear(3, 2), []
+    with probe(model) as p:
+        for number in range(104):
+            model.zero_grad()
+            (model(torch.ones(1, 3)).sum() * (number + 1)).backward()
+            if gradients_due(number):
+                norms.append(
+                    float(torch.cat([v.grad.flatten() for v in model.parameters()]).norm())
+                )  # type: ignore[union-attr]
+    assert 64 + 10 < len(norms) < 64 + 30
+    row = p.table()[0]
+    assert row["gradient_norm"] == pytest.approx(np.sqrt(np.mean(np.square(norms))), rel=1e-6)
+
+
+def test_about_every_second_pass_is_due_without_a_period() -> None:
+    due = np.array([gradients_due(number) for number in range(64, 4_064)])
+    assert due.mean() == pytest.approx(0.5, abs=0.01)
+    for period in range(2, 13):
+        shares = [due[offset::period].mean() for offset in range(period)]
+        assert max(shares) - min(shares) < 0.1
+    assert all(gradients_due(number) for number in range(64))

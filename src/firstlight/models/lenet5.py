@@ -1,5 +1,6 @@
 """LeNet-5, with batch normalization and dropout where they are asked for."""
 
+import math
 from collections.abc import Callable, Collection
 
 import torch
@@ -101,7 +102,7 @@ class LeNet5(nn.Module):
         x = self._normalised("input", _batch_last(images), watch, axis=0)
         x = self._dropped(x, self.input_dropout)
         margin = (SIDE - x.shape[1]) // 2
-        x = functional.pad(x, (0, 0, margin, margin, margin, margin))
+        x = torch.constant_pad_nd(x, (0, 0, margin, margin, margin, margin))
         for name, conv in (("conv1", self.conv1), ("conv2", self.conv2)):
             z = convolve(x, conv.weight, conv.bias)  # type: ignore[arg-type]  # has a bias
             x = torch.tanh(self._normalised(name, z, watch, axis=1)).mean(0)
@@ -145,10 +146,9 @@ class LeNet5(nn.Module):
 
 def _batch_last(images: Tensor) -> Tensor:
     """Return the images as (1, height, width, n), the layout that ``convolve`` wants."""
-    side = images.shape[-1] if images.ndim >= 3 else 0
-    if side not in (28, SIDE) or images.numel() != images.shape[0] * side**2:
-        raise ValueError(
-            f"images: expected shape (n, 28, 28) or (n, 32, 32), got {tuple(images.shape)}"
-        )
-    flat = images.reshape(images.shape[0], side**2)
-    return flat.t().contiguous().view(1, side, side, images.shape[0])
+    shape = tuple(images.shape)
+    side = shape[-1] if len(shape) >= 3 else 0
+    if side not in (28, SIDE) or math.prod(shape) != shape[0] * side**2:
+        raise ValueError(f"images: expected shape (n, 28, 28) or (n, 32, 32), got {shape}")
+    flat = images.reshape(shape[0], side**2)
+    return flat.t().contiguous().view(1, side, side, shape[0])

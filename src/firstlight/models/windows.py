@@ -11,16 +11,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 
 class _Gather(torch.autograd.Function):
     """Windows as columns, and the sum over overlapping windows on the way back."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, side: int) -> Tensor:
-        channels, height, width, batch = x.shape
-        ctx.shape, ctx.side = x.shape, side
+    def forward(ctx: Any, x: Tensor, side: int, shape: tuple[int, int, int, int]) -> Tensor:
+        ctx.shape, ctx.side = shape, side
+        channels, height, width, batch = shape
         rows, columns = (height - side) // 2 + 1, (width - side) // 2 + 1
         step = (height * width * batch, width * batch, batch)
         strides = (*step, 2 * width * batch, 2 * batch, 1)
@@ -28,7 +27,7 @@ class _Gather(torch.autograd.Function):
         return windows.reshape(channels * side * side, rows * columns * batch)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (channels, height, width, batch), half = ctx.shape, ctx.side // 2
         rows, columns = height // 2 - half + 1, width // 2 - half + 1
         grad = gradients[0].view(channels, half, 2, half, 2, rows, columns, batch)
@@ -38,7 +37,7 @@ class _Gather(torch.autograd.Function):
             for j in range(half):
                 moved = grad[:, i, :, j].permute(0, 3, 1, 4, 2, 5)
                 total[:, i : i + rows, :, j : j + columns] += moved
-        return total.view(channels, height, width, batch), None
+        return total.view(channels, height, width, batch), None, None
 
 
 def gather(x: Tensor, side: int) -> Tensor:
@@ -58,13 +57,18 @@ def gather(x: Tensor, side: int) -> Tensor:
         >>> gather(torch.zeros(1, 6, 8, 3), 6).shape
         torch.Size([36, 6])
     """
-    sides = (side, *x.shape[1:3]) if x.ndim == 4 else (1,)
+    return _gather(x, side, tuple(x.shape))
+
+
+def _gather(x: Tensor, side: int, shape: tuple[int, ...]) -> Tensor:
+    """Do what ``gather`` does; the shape is handed on, since asking a tensor for it takes time."""
+    sides = (side, *shape[1:3]) if len(shape) == 4 else (1,)
     if min(sides) < side or any(length % 2 for length in sides):
         raise ValueError(
             f"x: expected (channels, height, width, batch) with even sides of at least {side}, "
-            f"got {tuple(x.shape)}; put the batch last and pad the image"
+            f"got {shape}; put the batch last and pad the image"
         )
-    columns: Tensor = _Gather.apply(x.contiguous(), side)  # type: ignore[no-untyped-call]  # torch's own
+    columns: Tensor = _Gather.apply(x.contiguous(), side, shape)  # type: ignore[no-untyped-call]  # torch's own
     return columns
 
 
@@ -77,8 +81,9 @@ def at_corners(weight: Tensor) -> Tensor:
     Returns:
         Shape (4 · out, in · (k+1)²); rows are ordered corner first.
     """
-    corners = [functional.pad(weight, (j, 1 - j, i, 1 - i)) for i in (0, 1) for j in (0, 1)]
-    return torch.stack(corners).reshape(4 * weight.shape[0], -1)
+    pad = torch.constant_pad_nd
+    corners = [pad(weight, (j, 1 - j, i, 1 - i)) for i in (0, 1) for j in (0, 1)]
+    return torch.stack(corners).flatten(0, 1).flatten(1)
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -95,6 +100,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         Shape (4, out, rows, columns, batch), with rows = (height − k + 1) // 2.
     """
     out, _, side, _ = weight.shape
-    rows, columns = (x.shape[1] - side + 1) // 2, (x.shape[2] - side + 1) // 2
-    y = torch.addmm(bias.repeat(4)[:, None], at_corners(weight), gather(x, side + 1))
-    return y.view(4, out, rows, columns, x.shape[3])
+    _, height, width, batch = shape = tuple(x.shape)
+    rows, columns = (height - side + 1) // 2, (width - side + 1) // 2
+    y = torch.addmm(bias.repeat(4)[:, None], at_corners(weight), _gather(x, side + 1, shape))
+    return y.view(4, out, rows, columns, batch)

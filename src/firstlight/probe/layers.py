@@ -37,7 +37,7 @@ class Layer:
         outputs: statistics of its outputs: Z-values of a layer with weights, or activations.
         inputs: statistics of its inputs; only of activations that are not monotone.
         gradients: statistics of the loss's derivatives by its outputs, of layers with parameters;
-            of rows of 512 numbers or more, from one in two to sixteen.
+            of rows of 512 numbers or more, from one in two to sixteen; in about every second pass.
     """
 
     def __init__(self, name: str, kind: str) -> None:

@@ -22,6 +22,9 @@ class ParameterWatch:
         layers: whose parameters are watched; a tied parameter counts in each of its layers.
         optimizer: whose steps are watched, if any.
         gradients: whether gradients are watched.
+
+    Attributes:
+        due: whether the gradients of the present pass are measured.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class ParameterWatch:
         self._before: dict[int, Tensor] = {}
         self._touched: dict[Layer, None] = {}
         self._pass = -1
+        self.due = True
 
     def open(self) -> None:
         """Watch the optimizer's steps, if there is one."""
@@ -77,7 +81,8 @@ class ParameterWatch:
             self._handles.append(value.register_hook(touch))  # type: ignore[no-untyped-call]
 
     def _touch_from(self, layer: Layer, gradient: Tensor) -> None:
-        self.touch(layer)
+        if self.due:
+            self.touch(layer)
 
     def close(self) -> None:
         """Take the hooks away and forget the copies of the parameters."""

@@ -23,8 +23,24 @@ from firstlight.probe.parameters import ParameterWatch
 _FUSED = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
 """Modules that PyTorch may compute in one fused operation, unless somebody listens to functions."""
 
+ALL_GRADIENTS = 64
+"""Gradients are measured after so many forward passes, and then after about every second one."""
+
 _SHAPES = 1_000
 """Shapes of outputs remembered, within one forward pass."""
+
+
+def gradients_due(forwards: int) -> bool:
+    """Say whether the gradients of a forward pass are measured, by its number from 0.
+
+    After ``ALL_GRADIENTS`` it is every second pass in the long run, in an order without a period,
+    since what trains a model may have one.
+
+    Example:
+        >>> [number for number in range(72) if gradients_due(number)][64:]
+        [64, 66, 69, 71]
+    """
+    return forwards < ALL_GRADIENTS or bool(forwards * 2_654_435_769 >> 31 & 1)
 
 
 def probe(
@@ -43,7 +59,8 @@ def probe(
     share of saturated values (|φ′| <= threshold, from the activation's own derivative), all exact,
     and a sketch of quantiles from a fixed stride through the numbers. Z-values are the outputs of
     layers with weights; activations are the outputs of activation modules and functions. The
-    derivatives of the loss by the Z-values are measured for layers with parameters. A ReLU unit is
+    derivatives of the loss by the Z-values and by the parameters are measured for layers with
+    parameters, in the passes that ``gradients_due`` names. A ReLU unit is
     dead when it is zero on all data seen. No activations are kept, and what is kept has a fixed
     size. The model's results, parameters, buffers, gradients, hooks, modes and the random state are
     bit for bit what they are without a probe, also when the block ends with an exception.
@@ -125,6 +142,7 @@ class Probe:
         self._stack: list[tuple[nn.Module, dict[str, int]]] = []
         self._shapes: dict[tuple[int, ...], int] = {}
         self._listening, self._fused, self._active, self._hung = False, 0, True, False
+        self._due = self._parameters.due = True
 
     def __enter__(self) -> Self:
         if self._handles:
@@ -207,6 +225,7 @@ class Probe:
                 self._hung = True
             self.forwards += 1
             self._active = self.forwards % self._every == 0
+            self._due = self._parameters.due = gradients_due(self.forwards // self._every)
 
     def _leave(self, module: nn.Module) -> None:
         """Go back to the module around this one."""
@@ -240,7 +259,7 @@ class Probe:
                 measure(layer, x, axis)
         if layer.parameters:
             self._shapes[x.shape] = axis
-            if self._with_gradients and x.requires_grad and not x.is_leaf:
+            if self._with_gradients and self._due and x.requires_grad and not x.is_leaf:
                 hook = self._hooks.get((layer, axis))
                 x.register_hook(hook or self._gradient_hook(layer, axis))
 
