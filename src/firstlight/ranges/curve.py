@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 
 READ, CANNOT_TELL = "read", "cannot tell"
 UNKNOWN = Fact(None)
+FEWEST_REDRAWN = 30
+"""Values from which on a single sweep shows its noise, so that intervals can be told."""
 FEWEST = 5  # finite losses that a curve must have
 
 
@@ -84,7 +86,8 @@ def read_curve(
        Where the curve falls from its first value on, or to its last, the bound on that side is not
        told; the other is that of the part seen, and the verdict is "cannot tell".
     5. Intervals repeat steps 3 and 4 with the noise drawn anew (wild bootstrap), and with repeats
-       drawn anew where there are several. They hold noise, not what smoothing and few values hide;
+       drawn anew where there are several. A single sweep of fewer than 30 values has none: a smooth
+       curve goes through nearly all of them, whatever their noise. They hold noise, not what smoothing and few values hide;
        that of the minimum holds the whole stretch that the noise does not tell from it.
 
     Only falls are read. A batch-size curve at equal updates falls and can be read as it is. At equal
@@ -164,7 +167,8 @@ def _ends(part: Points, fit: Fit, lost: float | None) -> tuple[bool, bool]:
 
 def _told(fit: Fit, found: Features, seed: int, bootstrap: int) -> dict[str, Fact]:
     """Return the four places as values, with intervals where curves are redrawn."""
-    draws = redrawn(fit, bootstrap, seed) if bootstrap else None
+    few = len(fit.apart) == 1 and fit.losses.size < FEWEST_REDRAWN
+    draws = redrawn(fit, bootstrap, seed) if bootstrap and not few else None
     out = {}
     for name in ("low", "high", "steepest", "minimum"):
         place = float(getattr(found, name)[0])

@@ -8,6 +8,13 @@ from firstlight.record import Fact
 
 Array = NDArray[np.float64]
 
+_TURNED = {
+    "the loss falls from the first value to the last; take a wider range": "the loss falls from the largest value to the smallest; take a wider range",
+    "the loss already falls at the first value; start lower": "the loss already falls at the largest value; start higher",
+    "the loss still falls at the last value; go higher": "the loss still falls at the smallest value; go lower",
+}
+"""Reasons that speak of directions, as they read from the largest value down."""
+
 
 def read_straight(values: Array, losses: Array, seed: int) -> Bounds:
     """Return the bounds of a curve that falls with its value."""
@@ -29,7 +36,7 @@ def read_flipped(values: Array, losses: Array, seed: int) -> Bounds:
     read = read_curve(scale / values[::-1], losses[:, ::-1], seed=seed)
     turned = {name: _turned(fact, scale) for name, fact in vars(read).items() if _is_place(fact)}
     turned["low"], turned["high"] = turned["high"], turned["low"]
-    return Bounds(**turned, verdict=read.verdict, reason=read.reason)
+    return Bounds(**turned, verdict=read.verdict, reason=_TURNED.get(read.reason, read.reason))
 
 
 def _is_place(fact: object) -> bool:

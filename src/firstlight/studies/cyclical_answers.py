@@ -144,18 +144,23 @@ def _cyclical_rate(facts: Facts, config: CyclicalConfig) -> str:
     )
 
 
+def _trend(facts: Facts, kind: str, seen: str) -> str:
+    """Return what a batch-size curve shows; ``seen`` says it where a trend was found."""
+    reason = facts[f"batch_{kind}.reason"].value
+    if facts[f"batch_{kind}.steepest"].value is None:
+        return f"at equal {kind} no trend can be told: {reason}"
+    told = facts[f"batch_{kind}.verdict"].value == "read"
+    return f"at equal {kind} {seen}" + ("" if told else f" ({reason})")
+
+
 def _batch_test(facts: Facts) -> str:
-    epochs, updates = (facts[f"batch_{kind}.verdict"].value for kind in ("epochs", "updates"))
-    first = (
-        "at equal epochs the loss rises with the batch size, the other way round than with the "
-        "learning rate: larger batches make fewer updates"
-        if epochs == "read"
-        else f"at equal epochs no trend can be told: {facts['batch_epochs.reason'].value}"
-    )
-    second = (
-        "at equal updates it falls with the batch size, as with the learning rate"
-        if updates == "read"
-        else f"at equal updates no fall can be told: {facts['batch_updates.reason'].value}"
+    first = _trend(
+        facts, "epochs",
+        "the loss rises with the batch size, the other way round than with the learning rate, since "
+        "larger batches make fewer updates",
+    )  # fmt: skip
+    second = _trend(
+        facts, "updates", "it falls as the batch size grows, as it does with the learning rate"
     )
     return f"At the fixed rate lr_min, {first}; {second}."
 
