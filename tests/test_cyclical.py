@@ -58,6 +58,8 @@ def run(patch: pytest.MonkeyPatch, config: CyclicalConfig, notice: str | None = 
     patch.setattr(data, "load", lambda name, **_: bars(notice))
     patch.setattr(data_split, "load", lambda name, **_: bars(notice))
     patch.setattr(cyclical_stages, "run_trials", in_process)
+    patch.setattr(cyclical_policies, "NOISE_SAMPLES", 32)
+    patch.setattr(cyclical_policies, "NOISE_DRAWS", 2)
     caches = data_split.loaded.cache_clear, cyclical_data._CACHE.clear
     for clear in caches:
         clear()
