@@ -212,14 +212,19 @@ def _comparison(facts: Facts, config: CyclicalConfig) -> str:
     scores = {p: _number(facts[f"best_accuracy.{p}"]) for p in config.policies}
     order = sorted(scores, key=lambda policy: -scores[policy])
     best = order[0]
-    lines = [
+    lines = []
+    for batch in ("growing_batch", "shrinking_batch"):
+        if {"cyclical_rate", batch} <= set(order):
+            lines.append(f"On the test set, {compared(facts, 'cyclical_rate', batch)}.")
+    lines += [
         "Best validation accuracy: "
         + ", ".join(f"{NAMES[p]} {_share(facts[f'best_accuracy.{p}'])}" for p in order)
         + "."
     ]
     for other in order[1:]:
-        text = compared(facts, best, other)
-        lines.append(f"On the test set, {text}.")
+        text = f"On the test set, {compared(facts, best, other)}."
+        if text not in lines:
+            lines.append(text)
     if len(order) == 1:
         lines.append("Only one policy was trained, so there is nothing to compare.")
     return " ".join(lines)
