@@ -212,10 +212,11 @@ def _comparison(facts: Facts, config: CyclicalConfig) -> str:
     scores = {p: _number(facts[f"best_accuracy.{p}"]) for p in config.policies}
     order = sorted(scores, key=lambda policy: -scores[policy])
     best = order[0]
-    lines = []
-    for batch in ("growing_batch", "shrinking_batch"):
-        if {"cyclical_rate", batch} <= set(order):
-            lines.append(f"On the test set, {compared(facts, 'cyclical_rate', batch)}.")
+    lines = [
+        f"On the test set, {compared(facts, 'cyclical_rate', batch)}."
+        for batch in ("growing_batch", "shrinking_batch")
+        if {"cyclical_rate", batch} <= set(order)
+    ]
     lines += [
         "Best validation accuracy: "
         + ", ".join(f"{NAMES[p]} {_share(facts[f'best_accuracy.{p}'])}" for p in order)
