@@ -84,7 +84,8 @@ def test_a_fit_in_micro_batches_equals_a_fit_in_whole_ones() -> None:
     losses = []
     for model, micro in zip(models, (None, 8), strict=True):
         optimizer = torch.optim.SGD(model.parameters(), lr=1.0, momentum=0.9)
-        done = fit(model, x, y, order, optimizer, lambda _: 0.1, micro_batch=micro)
+        # in float32: bfloat16 rounds by more than the tolerance
+        done = fit(model, x, y, order, optimizer, lambda _: 0.1, micro_batch=micro, path=PLAIN)
         losses.append(done.losses)
     assert torch.allclose(losses[0], losses[1], rtol=1e-5)
     for a, b in zip(*(model.parameters() for model in models), strict=True):
