@@ -1,6 +1,7 @@
 """The fast path changes how a network is trained, never what is learned; large batches are exact."""
 
 import ctypes
+import shutil
 
 import pytest
 import torch
@@ -148,10 +149,21 @@ def test_what_is_picked() -> None:
     assert (path.channels_last, path.fused, path.compiled) == (True, True, False)
     assert path.memory_kept
     assert path.bfloat16 == has_fast_bfloat16(torch.device("cpu"))
-    assert pick(model, x, optimizer=optimizer, samples=10**12).compiled
     assert not pick(nn.Linear(2, 1), torch.zeros(3, 2), samples=100).channels_last
     assert "channels last" in str(path)
     assert str(PLAIN) == "float32"
+
+
+@pytest.mark.parametrize(("amx", "compiler"), [(True, "g++"), (True, None), (False, "g++")])
+def test_long_trainings_are_compiled_where_it_pays_and_can_be_done(
+    monkeypatch: pytest.MonkeyPatch, amx: bool, compiler: str | None
+) -> None:
+    x, _ = images(4)
+    model = MiniGoogLeNet(torch.Generator().manual_seed(0), width=0.05)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(shutil, "which", lambda name: compiler)
+    assert pick(model, x, samples=10**12).compiled == (amx and compiler is not None)
+    assert not pick(model, x, samples=100).compiled
 
 
 def test_fused_is_left_alone_where_training_has_begun() -> None:
