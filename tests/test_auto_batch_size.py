@@ -26,7 +26,9 @@ SCENES: dict[str, Callable[[], BatchSizes]] = {
     "few": lambda: run(simulated(lambda b: 1.0, 0.1), n=640),
     "steep": lambda: run(simulated(lambda b: float(np.log2(b)), 0.02), n=2048),
     "falls": lambda: run(simulated(lambda b: 1 / (1 + (b / 100) ** 2), 0.01), limit=8192),
-    "diverges": lambda: run(simulated(lambda b: np.nan if b < 64 else hill(b), 0.01), limit=1024),
+    "diverges": lambda: run(
+        simulated(lambda b: np.nan if b < 64 else np.log2(b), 0.01), limit=1024
+    ),
 }
 
 

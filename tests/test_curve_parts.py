@@ -1,15 +1,18 @@
 """The parts of the rule against references: smoother, valley, places, and the bench."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
+from scipy.stats import ttest_ind
 
 from firstlight.bench import ranges as bench
 from firstlight.bench import ranges_peers as peers
 from firstlight.bench.ranges_shapes import SHAPES
-from firstlight.ranges.curve_descent import chance
+from firstlight.ranges.curve_descent import chance, chance_by_repeats, chance_of_order
 from firstlight.ranges.curve_valley import valley, valley_index
-from firstlight.ranges.smoothing import smoother
+from firstlight.ranges.smoothing import smoother, valley_rest
 from firstlight.seeds import generator
 
 
@@ -129,3 +132,39 @@ def test_peers_answer_where_they_are_installed(make: object) -> None:
     values = np.logspace(-6, 0, 100)
     found = make()(values, 2.3 - 1.9 / (1 + (values / 1e-3) ** -2))  # type: ignore[operator]
     assert values[0] <= found <= values[-1]
+
+
+def test_the_chance_by_repeats_is_tukeys_for_two_values() -> None:
+    """With two values the studentized range is a t-test of both sides."""
+    runs = np.array([[2.0, 1.1], [2.2, 1.3], [1.9, 1.4]])
+    expected = ttest_ind(runs[:, 0], runs[:, 1]).pvalue
+    assert chance_by_repeats(runs) == pytest.approx(expected, rel=1e-6)
+    assert chance_by_repeats(runs[:, ::-1]) == 1.0  # a rise is no fall
+    assert chance_by_repeats(np.ones((2, 5))) == 1.0
+
+
+def test_few_points_of_a_sudden_fall_are_no_straight_line() -> None:
+    y = np.array([2.30, 2.31, 2.30, 2.29, 2.27, 0.44, 0.40, 0.40, 0.41])
+    smooth = smoother(np.arange(9.0))
+    coefficients, _ = smooth.fit(y[None])
+    assert np.abs(smooth.basis @ coefficients[0] - y).max() < 0.25
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_nearest_curve_that_falls_then_rises(seed: int) -> None:
+    """Against all such curves with levels among the means of runs, for four points."""
+    y = generator(seed, "valley rest").normal(size=4)
+    means = [y[a:b].mean() for a in range(4) for b in range(a + 1, 5)]
+    valleys = [
+        v
+        for v in product(means, repeat=4)
+        if any(all(np.diff(v[: m + 1]) <= 0) and all(np.diff(v[m:]) >= 0) for m in range(4))
+    ]
+    assert valley_rest(y) == pytest.approx(min(((y - v) ** 2).sum() for v in valleys), abs=1e-12)
+
+
+def test_the_chance_of_order() -> None:
+    falling = np.array([9.0, 8, 7, 6, 5, 4, 3, 2, 1, 5, 7])
+    assert chance_of_order(falling) == 0.01
+    assert chance_of_order(np.array([4.0, 5, 6, 7, 8, 9, 3])) > 0.05
+    assert chance_of_order(np.arange(8.0)) == 1.0  # it only rises

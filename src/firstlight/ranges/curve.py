@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from firstlight.ranges.curve_after import basin, cut_off, divergence, rise
 from firstlight.ranges.curve_bootstrap import Fit, interval, noise, redrawn
-from firstlight.ranges.curve_descent import ALARM, chance
+from firstlight.ranges.curve_descent import descends
 from firstlight.ranges.curve_features import Features, features
 from firstlight.ranges.curve_points import Points, finite, points
 from firstlight.ranges.curve_valley import valley
@@ -77,10 +77,12 @@ def read_curve(
     1. The curve ends before the first value at which a loss is not finite. Repeats are averaged,
        outliers drawn in, and many steps grouped into at most 160 points.
     2. A permutation test asks whether the loss falls at all. Shuffled curves fall as clearly by
-       chance; noise alone, or a rise, passes in at most 5 % of cases.
+       chance; noise alone, or a rise, passes in at most 5 % of cases. Of 12 values or fewer the
+       straightness of the fall and the noise between repeats count as well.
     3. A penalised spline f(x), with its strength from the restricted likelihood, smooths the points
        up to where the curve has risen half of its descent again. It looks to both sides, so it
-       does not lag.
+       does not lag. Of 12 points or fewer it keeps about as near to them as the nearest curve that
+       falls, then rises.
     4. With the levels before and after the descent, ``low`` and ``high`` are where 10 % and 90 % of
        the way between them is done; ``steepest`` is where −df/dx is largest.
        Where the curve falls from its first value on, or to its last, the bound on that side is not
@@ -126,7 +128,7 @@ def read_curve(
             aside, f"{end} finite losses from the first on; at least {FEWEST} are needed"
         )
     part = points(np.log(x), y)
-    if chance(part.tame) > ALARM:
+    if not descends(part.tame, part.runs):
         return _bounds(aside, "no fall of the loss stands out of the noise")
     fit = _fit(part)
     found = features(fit.smooth, fit.coefficients[None])

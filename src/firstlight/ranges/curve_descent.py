@@ -1,20 +1,23 @@
-"""Whether a curve descends at all: a permutation test against noise and against rising curves."""
+"""Whether a curve descends at all: tests against noise and against rising curves."""
 
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import studentized_range
 
+from firstlight.ranges.smoothing import FEW
 from firstlight.seeds import generator
 
 Array = NDArray[np.float64]
 
-ALARM = (
-    0.02  # largest chance at which a descent is claimed; correlated noise needs the margin to 5 %
-)
+_ALARM = 0.02  # largest chance at which a fall is claimed; correlated noise needs the margin
+_NEARLY, _ORDERED = 0.04, 0.05  # chances that together are as good, of few values
+_ALARM_REPEATS = 0.002  # for noise known from repeats: a second chance, and it may not be even
 _BLOCKS, _FEWEST = 24, 10  # stretches of a curve that are shuffled, at most and at least
 _SHUFFLES = 99
 _PLAIN = 15.0  # falls so many times a step's noise are no wandering noise
+_SLACK = 0.01  # of the whole fall: rises so much smaller or larger are no difference
 _HALF = 0.1426  # mean square of the smaller half of normal numbers of variance 1
 
 
@@ -40,7 +43,7 @@ def memory(y: Array) -> float:
 def blocks(y: Array) -> Array:
     """Return means of so many stretches of the curve that their noise is nearly independent."""
     count = y.size
-    if y.size > 12:
+    if y.size > FEW:
         rho = memory(y)
         count = min(_BLOCKS, max(_FEWEST, int(y.size * (1 - rho) / (1 + rho))))
     edges = np.linspace(0, y.size, count + 1).astype(int)
@@ -120,3 +123,58 @@ def chance(y: Array) -> float:
     seen = float(contrast(short[None])[0])
     shuffled = contrast(short[_orders(short.size)])
     return float((1 + (shuffled >= seen * (1 - 1e-12)).sum()) / (1 + _SHUFFLES))
+
+
+def chance_of_order(y: Array) -> float:
+    """Return the share of shuffled curves that fall as straight to their minimum as this one.
+
+    What is shuffled are the values before the minimum, so a rise after it counts for nothing. A
+    curve falls straight where what it rises on its way is small against the whole fall.
+
+    Args:
+        y: shape (points,), finite losses in the order of the values.
+    """
+    before = y[: int(y.argmin()) + 1]
+    size = float(np.ptp(before))
+    if size == 0:
+        return 1.0
+    orders = _orders(before.size - 1)
+    rows = np.vstack([before, np.column_stack([before[orders], np.full(len(orders), before[-1])])])
+    wrong = np.maximum(np.diff(rows, axis=1), 0).sum(axis=1) / size
+    return float((1 + (wrong[1:] <= wrong[0] + _SLACK).sum()) / (1 + _SHUFFLES))
+
+
+def chance_by_repeats(runs: Array) -> float:
+    """Return the chance that the largest fall of the mean is the noise seen between repeats.
+
+    It is that of the studentized range, so it holds for the largest of all falls, and rises count
+    for nothing.
+
+    Args:
+        runs: shape (repeats, points), 2 repeats or more.
+
+    Source: J. W. Tukey, "The problem of multiple comparisons" (1953).
+    """
+    repeats, count = runs.shape
+    mean = runs.mean(axis=0)
+    fall = float((np.maximum.accumulate(mean) - mean).max())
+    free = count * (repeats - 1)
+    variance = float(((runs - mean) ** 2).sum()) / free
+    if fall == 0 or variance == 0:
+        return 1.0 if fall == 0 else 0.0
+    return float(studentized_range.sf(fall / np.sqrt(variance / repeats), count, free))
+
+
+def descends(tame: Array, runs: Array) -> bool:
+    """Say whether a fall of the losses stands out of the noise.
+
+    Args:
+        tame: shape (points,), the mean losses, with divergence drawn in.
+        runs: shape (repeats, points), the losses of each repeat, with divergence cut off.
+    """
+    if tame.size > FEW:
+        return chance(tame) <= _ALARM
+    seen = chance(tame)
+    if seen <= _ALARM or (seen <= _NEARLY and chance_of_order(tame) <= _ORDERED):
+        return True
+    return len(runs) > 1 and chance_by_repeats(runs) <= _ALARM_REPEATS

@@ -42,6 +42,12 @@ class Points:
         return np.minimum(self.losses, self.cap)
 
     @property
+    def runs(self) -> Array:
+        """Return the losses of each repeat, shape (repeats, points), with divergence cut off."""
+        out: Array = np.minimum(self.losses + self.apart, self.cap)
+        return out
+
+    @property
     def tame(self) -> Array:
         """Return the plain losses, with divergence squeezed, in its order, into one more ``size``."""
         over = np.maximum(self.plain - self.cap, 0) / self.size

@@ -6,12 +6,15 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import BSpline
+from scipy.optimize import isotonic_regression
 
 Array = NDArray[np.float64]
 
 GRID = 401  # points at which a smooth curve is looked at
 _KNOTS = 40  # basis functions at most
 _ORDER = 2  # order of the differences that the penalty holds small
+FEW = 12  # points up to which the likelihood may take a sudden fall for a straight line with noise
+_NEARLY, _LOOSE = 0.02, 3.0  # of few points: see ``_most``
 _STRENGTHS = np.exp(np.linspace(np.log(1e-6), np.log(1e8), 43))
 
 
@@ -38,6 +41,8 @@ class Smoother:
 
         The strength λ of the penalty minimises the restricted likelihood
         (n − d) log(|y − f|² + λ penalty) + Σ log(1 + λ s) − Σ log(λ s), over the functions with s > 0.
+        Of few points it may take a sudden fall for a straight line with noise, so there λ stays
+        small enough that f lies about as near to them as the nearest curve that falls, then rises.
 
         Args:
             losses: shape (curves, points).
@@ -57,9 +62,43 @@ class Smoother:
         floor = 1e-20 * (losses**2).sum(axis=1)[:, None] + 1e-300
         free = losses.shape[1] - int((~curved).sum())
         cost = free * np.log(size + floor) - np.log(lost).sum(axis=1)
+        if losses.shape[1] <= FEW:
+            left = rest[:, None] + z[:, curved] ** 2 @ (lost**2).T
+            far = left > np.array([_most(y) for y in losses])[:, None]
+            far[:, 0] = False
+            cost[far] = np.inf
         best = _STRENGTHS[cost.argmin(axis=1)]
         kept = 1 / (1 + best[:, None] * self.rough)
         return z * kept, kept
+
+
+def valley_rest(y: Array) -> float:
+    """Return the sum of squares about the nearest curve that falls, then rises.
+
+    Args:
+        y: shape (points,).
+
+    Source: R. E. Barlow et al., "Statistical Inference under Order Restrictions" (1972), section 1.2.
+
+    Example:
+        >>> valley_rest(np.array([3.0, 1.0, 2.0])), valley_rest(np.array([1.0, 3.0, 2.0]))
+        (0.0, 0.5)
+    """
+    cuts = range(y.size + 1)
+    down = [_rest(y[:cut], increasing=False) for cut in cuts]
+    up = [_rest(y[cut:], increasing=True) for cut in cuts]
+    return float(min(a + b for a, b in zip(down, up, strict=True)))
+
+
+def _rest(y: Array, *, increasing: bool) -> float:
+    if y.size < 2:
+        return 0.0
+    return float(((y - isotonic_regression(y, increasing=increasing).x) ** 2).sum())
+
+
+def _most(y: Array) -> float:
+    """Return the largest sum of squared residuals that a smooth curve may leave of few points."""
+    return _LOOSE * (valley_rest(y) + y.size * float(_NEARLY * np.ptp(y)) ** 2)
 
 
 def smoother(places: Array) -> Smoother:
