@@ -97,11 +97,11 @@ def _data_set(facts: Facts) -> str:
     )
 
 
-def _read(facts: Facts, kind: str, name: str) -> str:
+def _read(facts: Facts, kind: str) -> str:
     if facts[f"{kind}.verdict"].value != "read":
-        return f"{name} cannot tell: {facts[f'{kind}.reason'].value}"
+        return f"the bounds cannot be told: {facts[f'{kind}.reason'].value}"
     return (
-        f"{name} starts to fall at {_with_interval(facts[f'{kind}.low'])} and slows at "
+        f"the loss starts to fall at {_with_interval(facts[f'{kind}.low'])} and slows at "
         f"{_with_interval(facts[f'{kind}.high'])}; it is steepest at "
         f"{_size(_told(facts, f'{kind}.steepest'))}, lowest at "
         f"{_size(_told(facts, f'{kind}.minimum'))}"
@@ -121,9 +121,9 @@ def _rates(facts: Facts, config: CyclicalConfig) -> str:
     return (
         f"lr_min = {_with_interval(facts['lr_min'])} and lr_max = "
         f"{_with_interval(facts['lr_max'])}, from {source}. With {config.candidates} candidates "
-        f"({how}, {_epochs(config.range_epochs)}) the loss "
-        f"{_read(facts, 'candidates', '').strip()}; over the ramp, whose rate grows at every "
-        f"update, the loss {_read(facts, 'ramp', '').strip()}."
+        f"({how}, {_epochs(config.range_epochs)}) "
+        f"{_read(facts, 'candidates')}; over the ramp, whose rate grows at every update, "
+        f"{_read(facts, 'ramp')}."
     )
 
 
