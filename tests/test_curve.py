@@ -131,6 +131,7 @@ def test_a_constant_curve_cannot_be_read() -> None:
         "cannot tell",
         "no fall of the loss stands out of the noise",
     )
+    assert read_curve(X[:8], np.full(8, 2.3)).reason.endswith("try more values, or repeats")
 
 
 def test_a_curve_that_still_falls_has_a_low_end_only() -> None:

@@ -11,7 +11,7 @@ from firstlight.ranges.curve_descent import descends
 from firstlight.ranges.curve_features import Features, features
 from firstlight.ranges.curve_points import Points, finite, points
 from firstlight.ranges.curve_valley import valley
-from firstlight.ranges.smoothing import smoother
+from firstlight.ranges.smoothing import FEW, smoother
 from firstlight.record import Fact
 
 Array = NDArray[np.float64]
@@ -129,7 +129,8 @@ def read_curve(
         )
     part = points(np.log(x), y)
     if not descends(part.tame, part.runs):
-        return _bounds(aside, "no fall of the loss stands out of the noise")
+        more = "; try more values, or repeats" if part.places.size <= FEW else ""
+        return _bounds(aside, f"no fall of the loss stands out of the noise{more}")
     fit = _fit(part)
     found = features(fit.smooth, fit.coefficients[None])
     aside |= _after(part, fit, found, lost)
