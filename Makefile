@@ -5,6 +5,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-com
 # The tests and the lab read data from here where it exists; otherwise from the cache or the public mirrors.
 export FIRSTLIGHT_DATA
 
+# Imports what the lab imports, so that its bytecode is there also where Python is told to write none.
+IMPORTS := import pkgutil, torch._dynamo, firstlight; \
+	[pkgutil.resolve_name(m.name) for m in pkgutil.walk_packages(firstlight.__path__, 'firstlight.') \
+	if 'bench' not in m.name]
+
 .PHONY: lab test lint bench clean
 
 lab: .venv/lab
@@ -33,6 +38,7 @@ clean:
 .venv/lab: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) --editable .
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -c "$(IMPORTS)"
 	touch $@
 
 .venv/test: .venv/lab
