@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import firstlight
 from firstlight.models.lenet5 import LeNet5
 from firstlight.probe import probe
-from firstlight.probe.watch import gradients_due
+from firstlight.probe.parameters import gradients_due
 from probe_models import ARCHITECTURES, Checkpointed, Shared, Tied
 
 

@@ -10,7 +10,8 @@ import torch.nn.functional as F  # noqa: N812  # its usual name
 from torch import Tensor, nn
 
 from firstlight.probe.activations import FUNCTIONS, KINDS, saturation
-from firstlight.probe.sums import SKETCHED, Sums, arranged, sorted_bins, stride_of
+from firstlight.probe.reading import sorted_bins
+from firstlight.probe.sums import SKETCHED, Sums, arranged, stride_of
 
 CPU = torch.device("cpu")
 

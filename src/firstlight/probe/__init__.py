@@ -9,9 +9,9 @@ from types import ModuleType
 from typing import Any
 
 from firstlight.probe.layers import Layer as Layer
+from firstlight.probe.opening import probe as probe
 from firstlight.probe.sums import Sums as Sums
 from firstlight.probe.watch import Probe as Probe
-from firstlight.probe.watch import probe as probe
 
 
 class _Callable(ModuleType):

@@ -12,7 +12,8 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.parameter import is_lazy
 
 from firstlight.probe.activations import DYING, KINDS, Saturation, saturation
-from firstlight.probe.sums import OPEN, Array, Bounds, Sums
+from firstlight.probe.reading import Array
+from firstlight.probe.sums import OPEN, Bounds, Sums
 
 CONFIDENCE = 0.95
 """Confidence of the bound on a dead unit's firing rate."""
@@ -138,26 +139,6 @@ class Layer:
             "calls": self.calls,
             "tied_to": self.tied_to,
         }
-
-
-def weight_row(layer: str, name: str, value: Tensor) -> dict[str, str | int | float | None]:
-    """Return statistics of a parameter: size, mean, standard deviation, zeros and quantiles."""
-    numbers = Sums(1, value.device)
-    numbers.add(value.detach().reshape(-1, 1, 1))
-    empty = numbers.n == 0
-    quantiles: dict[str, str | int | float | None] = {
-        f"quantile_{q:g}": None if empty else numbers.quantile(q)
-        for q in (0.05, 0.25, 0.5, 0.75, 0.95)
-    }
-    return {
-        "layer": layer,
-        "parameter": name,
-        "size": numbers.n,
-        "mean": None if empty else float(numbers.mean[0]),
-        "std": None if empty else float(numbers.std[0]),
-        "zero": None if empty else int(numbers.zero[0]) / numbers.n,
-        **quantiles,
-    }
 
 
 def _own_parameters(module: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -15,6 +15,23 @@ from firstlight.probe.layers import Layer
 _SINGLE, _STRIDED = torch.float32, torch.strided
 
 
+ALL_GRADIENTS = 64
+"""Gradients are measured after so many forward passes, and then after about every second one."""
+
+
+def gradients_due(forwards: int) -> bool:
+    """Say whether the gradients of a forward pass are measured, by its number from 0.
+
+    After ``ALL_GRADIENTS`` it is every second pass in the long run, in an order without a period,
+    since what trains a model may have one.
+
+    Example:
+        >>> [number for number in range(72) if gradients_due(number)][64:]
+        [64, 66, 69, 71]
+    """
+    return forwards < ALL_GRADIENTS or bool(forwards * 2_654_435_769 >> 31 & 1)
+
+
 class ParameterWatch:
     """Adds up gradient norms, and update-to-weight ratios at an optimizer's steps.
 

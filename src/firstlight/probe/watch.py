@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as nn_module
 from torch.overrides import _get_current_function_mode
 
-from firstlight.probe.layers import Layer, default_axis, find, weight_row
+from firstlight.probe.layers import Layer, default_axis, find
 from firstlight.probe.listening import (
     Functions,
     may_call_functions,
@@ -18,86 +18,17 @@ from firstlight.probe.listening import (
     recomputing,
 )
 from firstlight.probe.measure import count, first_tensor, measure, measure_gradient, measure_input
-from firstlight.probe.parameters import ParameterWatch
+from firstlight.probe.parameters import ParameterWatch, gradients_due
+from firstlight.probe.report import Report
 
 _FUSED = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
 """Modules that PyTorch may compute in one fused operation, unless somebody listens to functions."""
-
-ALL_GRADIENTS = 64
-"""Gradients are measured after so many forward passes, and then after about every second one."""
 
 _SHAPES = 1_000
 """Shapes of outputs remembered, within one forward pass."""
 
 
-def gradients_due(forwards: int) -> bool:
-    """Say whether the gradients of a forward pass are measured, by its number from 0.
-
-    After ``ALL_GRADIENTS`` it is every second pass in the long run, in an order without a period,
-    since what trains a model may have one.
-
-    Example:
-        >>> [number for number in range(72) if gradients_due(number)][64:]
-        [64, 66, 69, 71]
-    """
-    return forwards < ALL_GRADIENTS or bool(forwards * 2_654_435_769 >> 31 & 1)
-
-
-def probe(
-    model: nn.Module,
-    *,
-    optimizer: torch.optim.Optimizer | None = None,
-    saturation: float = 0.05,
-    functional: bool = True,
-    gradients: bool = True,
-    every: int = 1,
-    axes: Mapping[str, int] | None = None,
-) -> "Probe":
-    """Measure every layer of a model while it runs forward and backward as usual.
-
-    For each layer and unit, over any number of batches: mean, standard deviation, share of zeros,
-    share of saturated values (|φ′| <= threshold, from the activation's own derivative), all exact,
-    and a sketch of quantiles from a fixed stride through the numbers. Z-values are the outputs of
-    layers with weights; activations are the outputs of activation modules and functions. The
-    derivatives of the loss by the Z-values and by the parameters are measured for layers with
-    parameters, in the passes that ``gradients_due`` names. A ReLU unit is
-    dead when it is zero on all data seen. No activations are kept, and what is kept has a fixed
-    size. The model's results, parameters, buffers, gradients, hooks, modes and the random state are
-    bit for bit what they are without a probe, also when the block ends with an exception.
-
-    Units are the last axis for dense, recurrent and attention layers, the channels for
-    convolutions; other layers follow the layer before them with outputs of the same shape. Of
-    several outputs the first tensor is measured. Where PyTorch takes its fused path through a
-    transformer in evaluation, it still does, and the inner layers are not seen: see ``notes``. The
-    same holds inside scripted modules.
-
-    Args:
-        model: any module; not compiled.
-        optimizer: if given, the ratio of update to weights is measured at each of its steps.
-        saturation: threshold of |φ′|, between 0 and 0.25.
-        functional: measure activations that are called as functions, e.g. ``torch.tanh(x)``; they
-            are named after the module around them, e.g. ``features.tanh#1``.
-        gradients: measure gradients of Z-values and of parameters.
-        every: measure one in so many forward passes of the model.
-        axes: layer → axis of its units, where the rule above is wrong.
-
-    Raises:
-        ValueError: ``saturation`` or ``every`` is outside its range.
-        TypeError: ``model`` is not a module.
-
-    Example:
-        >>> model = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
-        >>> with torch.no_grad():
-        ...     _ = model[0].weight.zero_(), model[0].bias.copy_(torch.tensor([1.0, -1.0]))
-        >>> with probe(model) as p:
-        ...     _ = model(torch.ones(8, 3))
-        >>> p.table()[1]["layer"], p.table()[1]["dead_units"]
-        ('1', 1)
-    """
-    return Probe(model, optimizer, saturation, functional, gradients, every, axes or {})
-
-
-class Probe:
+class Probe(Report):
     """A context manager that measures a model; made by ``probe``.
 
     Attributes:
@@ -125,15 +56,14 @@ class Probe:
         self._model, self._threshold, self._every = model, threshold, every
         self._axes, self._with_gradients = dict(axes), gradients
         self._known = find(model, threshold)
+        super().__init__(list(self._known.values()))
         self._names = {module: name for name, module in model.named_modules()}
         self._fusible = {module for module in self._names if isinstance(module, _FUSED)}
         self._parameters = ParameterWatch(list(self._known.values()), optimizer, gradients)
         listen = functional and any(may_call_functions(module) for module in self._names)
         self._mode = Functions(self._function) if listen else None
-        self._called: dict[str, Layer] = {}
         self._functions: dict[tuple[nn.Module, str, int], Layer] = {}
         self._hooks: dict[tuple[Layer, int], Callable[[Tensor], None]] = {}
-        self.notes: list[str] = []
         self.forwards = 0
         self._handles: list[Any] = []
         self._reset()
@@ -317,10 +247,6 @@ class Probe:
             layer.activates(kind, self._threshold, **own_parameters(kind, args, kwargs))
         return layer
 
-    def _note(self, text: str) -> None:
-        if text not in self.notes:
-            self.notes.append(text)
-
     def step(self) -> None:
         """Compare the parameters with those at the last call: one update.
 
@@ -328,28 +254,3 @@ class Probe:
         which only takes a copy of the parameters, and then after each.
         """
         self._parameters.step()
-
-    @property
-    def layers(self) -> dict[str, Layer]:
-        """Name → layer: those that ran, in the order of their first run, then the others."""
-        rest = {layer.name: layer for layer in self._known.values()}
-        return {**self._called, **{k: v for k, v in rest.items() if k not in self._called}}
-
-    def table(self) -> list[dict[str, str | int | float | None]]:
-        """Return one row a layer; None where a quantity does not apply or nothing was seen.
-
-        ``mean``, ``std``, ``zero`` and ``saturated`` are those of all the layer's outputs taken
-        together; ``dead_units`` counts units that were zero on all data seen; ``gradient_norm`` is
-        the root mean square over backward passes of the norm of the parameters' gradient;
-        ``update_ratio`` the mean of ‖update‖ / ‖parameters‖; ``tied_to`` the first layer that holds
-        the same parameter.
-        """
-        return [layer.row() for layer in self.layers.values()]
-
-    def weights(self) -> list[dict[str, str | int | float | None]]:
-        """Return one row a parameter as it is now: size, mean, std, zero and quantiles."""
-        return [
-            weight_row(layer.name, name, value)
-            for layer in self._known.values()
-            for name, value in layer.parameters.items()
-        ]

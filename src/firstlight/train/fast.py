@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from firstlight.train import memory
 
-COMPILE_PAYS = {"amx": 6e13, "cuda": 3e15}
+COMPILE_PAYS = {"amx": 9e13, "cuda": 3e15}
 """Floating point operations of a whole training above which compiling the network pays back.
 
 On a processor without AMX it never does: convolutions take nearly all of the time, and MiniGoogLeNet
