@@ -14,11 +14,11 @@ from firstlight.figures.cyclical_marks import (
     MARKER,
     per_seed,
     policies,
-    whisker,
 )
 from firstlight.figures.cyclical_ranges import RATES, SIZES
 from firstlight.figures.cyclical_training import BATCH_CURVES, CURVES, MEASURE, SCHEDULES
 from firstlight.figures.style import MUTED, Plot, new_figure
+from firstlight.figures.whisker import whisker
 from firstlight.record import Record
 
 SCORES = (

@@ -14,7 +14,6 @@ from firstlight.figures.cyclical_marks import (
     smoothed,
     thinned,
     told,
-    whisker,
 )
 from firstlight.figures.cyclical_words import (
     below,
@@ -26,6 +25,7 @@ from firstlight.figures.cyclical_words import (
     sizes_caption,
 )
 from firstlight.figures.style import COLOURS, INK, Plot, new_figure
+from firstlight.figures.whisker import whisker
 from firstlight.record import Fact, Record
 
 CURVE = COLOURS[5]

@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from firstlight.figures.regularization_inside import INSIDE
-from firstlight.figures.regularization_marks import COLOUR, LABEL, arms, per_seed, whisker
+from firstlight.figures.regularization_marks import COLOUR, LABEL, arms, per_seed
 from firstlight.figures.style import MUTED, Plot, new_figure
+from firstlight.figures.whisker import whisker
 from firstlight.record import Record
 
 
@@ -44,8 +45,8 @@ def draw_accuracy(record: Record) -> Figure:
         correct = record.arrays[f"test_correct.{arm}"].values
         dots = 100 * correct.mean(axis=1)
         axes[0].plot(dots, np.full(len(dots), row + 0.22), "o", color=MUTED, markersize=3)
-        whisker(axes[0], record.facts[f"test_accuracy.{arm}"], row, COLOUR[arm], 100)
-        whisker(axes[1], record.facts[f"test_loss.{arm}"], row, COLOUR[arm], 1)
+        whisker(axes[0], record.facts[f"test_accuracy.{arm}"], row, scale=100, color=COLOUR[arm])
+        whisker(axes[1], record.facts[f"test_loss.{arm}"], row, color=COLOUR[arm])
     names = [LABEL[arm] for arm in arms(record)]
     axes[0].set_yticks(range(len(names)), names)
     axes[0].invert_yaxis()
@@ -63,7 +64,7 @@ def draw_differences(record: Record) -> Figure:
     ax.axvline(0, color=MUTED, linewidth=1, linestyle="--")
     for row, name in enumerate(pairs):
         _, first, second = name.split(".")
-        whisker(ax, record.facts[name], row, COLOUR[first], 100)
+        whisker(ax, record.facts[name], row, scale=100, color=COLOUR[first])
         a, b = (100 * record.arrays[f"test_correct.{arm}"].values for arm in (first, second))
         dots = a.mean(axis=1) - b.mean(axis=1)
         ax.plot(dots, np.full(len(dots), row + 0.25), "o", color=MUTED, markersize=2.5)

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from firstlight.figures.regularization_marks import COLOUR, LABEL, MARKER, arms, per_seed, whisker
+from firstlight.figures.regularization_marks import COLOUR, LABEL, MARKER, arms, per_seed
 from firstlight.figures.style import MUTED, Plot, new_figure
+from firstlight.figures.whisker import whisker
 from firstlight.record import Record
 
 NORM_LAYERS = ("input", "conv1", "conv2", "fc1", "fc2")
@@ -27,8 +28,8 @@ def _by_layer(
             name = f"{measure}.{arm}.{layer}"
             if name in record.facts:
                 whisker(
-                    ax, record.facts[name], place + offset, COLOUR[arm], 1, vertical=True,
-                    marker=MARKER[arm], label=None if named else LABEL[arm],
+                    ax, record.facts[name], place + offset, vertical=True,
+                    color=COLOUR[arm], fmt=MARKER[arm], label=None if named else LABEL[arm],
                 )  # fmt: skip
                 named = True
     ax.set_xticks(range(len(shown)), shown)
@@ -55,7 +56,7 @@ def draw_coadaptation(record: Record) -> Figure:
     axes[0].set_ylim(bottom=0)
     for place, arm in enumerate(arms(record)):
         fact = record.facts[f"removal.{arm}"]
-        whisker(axes[1], fact, place, COLOUR[arm], 100, vertical=True, marker=MARKER[arm])
+        whisker(axes[1], fact, place, scale=100, vertical=True, color=COLOUR[arm], fmt=MARKER[arm])
     axes[1].axhline(0, color=MUTED, linewidth=1, linestyle="--")
     axes[1].set_xticks([])
     axes[1].set(ylabel="Accuracy lost (points)", title="Half of fc1 silenced")

@@ -1,9 +1,7 @@
 """What the figures of the regularization study share: arms in fixed colours, dots with whiskers."""
 
-from typing import Any
-
 from firstlight.figures.style import COLOURS
-from firstlight.record import Fact, Record
+from firstlight.record import Record
 
 LABEL = {
     "plain": "Plain",
@@ -36,28 +34,3 @@ def per_seed(record: Record) -> str:
     """Return ``"5 seeds"`` or ``"1 seed"``."""
     n = int(record.config["seeds"])
     return f"{n} seed" if n == 1 else f"{n} seeds"
-
-
-def whisker(
-    ax: Any,
-    fact: Fact,
-    place: float,
-    colour: str,
-    scale: float,
-    *,
-    vertical: bool = False,
-    marker: str = "o",
-    label: str | None = None,
-) -> None:
-    """Draw a fact's value as a dot and its interval, if it has one, as a line."""
-    if isinstance(fact.value, str) or fact.value is None:
-        return
-    value = scale * float(fact.value)
-    style: dict[str, Any] = {"color": colour, "markersize": 5.5, "capsize": 2.5, "label": label}
-    error = None
-    if fact.low is not None and fact.high is not None:
-        error = [[value - scale * fact.low], [scale * fact.high - value]]
-    if vertical:
-        ax.errorbar([place], [value], yerr=error, fmt=marker, **style)
-    else:
-        ax.errorbar([value], [place], xerr=error, fmt=marker, **style)
