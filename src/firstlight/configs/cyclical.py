@@ -55,7 +55,7 @@ class CyclicalConfig(Config):
     """Largest learning rate of the range test."""
     candidates: int = bounded(10, 5, 100, "rates")
     """Candidate rates, evenly spaced on a logarithmic scale."""
-    range_epochs: float = bounded(1.0, 0.05, 1_000.0, "epochs")
+    range_epochs: float = bounded(2.0, 0.05, 1_000.0, "epochs")
     """Length of each run, or of all plateaus together."""
     ramp_epochs: float = bounded(1.0, 0.05, 1_000.0, "epochs")
     """Length of the ramp, the range test in which the rate grows at every update."""
