@@ -111,3 +111,8 @@ def test_repeats_show_the_fall_of_five_candidates(name: str) -> None:
 def test_flat_noise_of_repeats_cannot_be_read(name: str, count: int) -> None:
     curves = FLAT[name](generator(0, "flat repeats", name, count), (600, count))
     assert read_share(2.3 + 0.2 * curves.reshape(200, 3, count)) <= 0.05
+
+
+def test_repeats_that_are_one_sweep_seen_again_are_no_evidence() -> None:
+    curves = generator(0, "the same sweep").normal(size=(100, 1, 8))
+    assert read_share(2.3 + 0.2 * np.repeat(curves, 3, axis=1)) <= 0.05

@@ -17,6 +17,7 @@ _ALARM_REPEATS = 0.002  # for noise known from repeats: a second chance, and it 
 _BLOCKS, _FEWEST = 24, 10  # stretches of a curve that are shuffled, at most and at least
 _SHUFFLES = 99
 _PLAIN = 15.0  # falls so many times a step's noise are no wandering noise
+_ALIKE = 1e-6  # of the range of losses: repeats that differ less are one sweep seen again
 _SLACK = 0.01  # of the whole fall: rises so much smaller or larger are no difference
 _HALF = 0.1426  # mean square of the smaller half of normal numbers of variance 1
 
@@ -148,7 +149,8 @@ def chance_by_repeats(runs: Array) -> float:
     """Return the chance that the largest fall of the mean is the noise seen between repeats.
 
     It is that of the studentized range, so it holds for the largest of all falls, and rises count
-    for nothing.
+    for nothing. Noise is taken for normal and each repeat's own; repeats that are all the same, as
+    those of a step without chance, know nothing of it.
 
     Args:
         runs: shape (repeats, points), 2 repeats or more.
@@ -160,8 +162,8 @@ def chance_by_repeats(runs: Array) -> float:
     fall = float((np.maximum.accumulate(mean) - mean).max())
     free = count * (repeats - 1)
     variance = float(((runs - mean) ** 2).sum()) / free
-    if fall == 0 or variance == 0:
-        return 1.0 if fall == 0 else 0.0
+    if variance <= (_ALIKE * float(np.ptp(mean))) ** 2:
+        return 1.0
     return float(studentized_range.sf(fall / np.sqrt(variance / repeats), count, free))
 
 

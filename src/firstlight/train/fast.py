@@ -17,8 +17,8 @@ from firstlight.train import memory
 COMPILE_PAYS = {"amx": 9e13, "cuda": 3e15}
 """Floating point operations of a whole training above which compiling the network pays back.
 
-On a processor without AMX it never does: convolutions take nearly all of the time, and MiniGoogLeNet
-compiled is 4 to 6 % slower.
+On a processor without AMX, where convolutions take nearly all of the time, no training was long
+enough: MiniGoogLeNet was slower compiled.
 """
 
 
