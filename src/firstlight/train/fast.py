@@ -17,6 +17,7 @@ from firstlight.train import memory
 COMPILE_PAYS = {"amx": 9e13, "cuda": 3e15}
 """Floating point operations of a whole training above which compiling the network pays back.
 
+For AMX it follows from 302 images/s uncompiled, 392 compiled, and 48 s of compiling MiniGoogLeNet.
 On a processor without AMX, where convolutions take nearly all of the time, no training was long
 enough: MiniGoogLeNet was slower compiled.
 """
