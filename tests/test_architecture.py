@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import firstlight
-from firstlight.configs import STUDIES
+from firstlight.studies import STUDIES
 
 SOURCE = Path(firstlight.__file__).parent
 LEVELS = (
@@ -115,7 +115,7 @@ def test_only_the_command_line_prints_or_parses(file: Path) -> None:
         ("import firstlight", {"torch", "numpy", "tyro"}),
         ("import firstlight.configs", {"torch", "numpy", "tyro"}),
         ("import firstlight.report", {"torch"}),
-        ("import firstlight.record", {"torch", "scipy", "matplotlib"}),
+        ("import firstlight.record.record", {"torch", "scipy", "matplotlib"}),
         ("import firstlight.sweep", {"torch"}),
         ("import firstlight.cli", {"torch", "numpy", "tyro"}),
     ],

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstlight import stats
-from firstlight.record import Fact
+from firstlight.record.record import Fact
 from firstlight.seeds import generator
 
 Z = 1.959963984540054  # the 97.5 % point of the normal distribution, for the closed forms below

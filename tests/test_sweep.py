@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firstlight.context import Context, cores
+from firstlight.context import Context
+from firstlight.record.provenance import cores
 from firstlight.errors import DataError, FolderError, TrialError
-from firstlight.store import TrialResult as Result
-from firstlight.store import claim, read_trial, write_trial
+from firstlight.record.store import TrialResult as Result
+from firstlight.record.store import claim, read_trial, write_trial
 from firstlight.sweep import run_trials
 
 WORK = "sweep_work:square"

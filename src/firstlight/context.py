@@ -1,13 +1,37 @@
 """Where and how a study runs: everything that must not change its answer."""
 
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from firstlight.data import Dataset
 
 
 def _silent(label: str, done: int, total: int) -> None:
     """Report progress to nobody."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What was computed in one go, as provenance tells it.
+
+    Args:
+        label: what it was.
+        trials: how many trials, those read from the run folder included.
+        seconds: the time that they took, summed over trials.
+        workers: processes or threads at a time.
+        kind: ``"processes"`` or ``"threads"``.
+        threads: threads within each of them.
+    """
+
+    label: str
+    trials: int
+    seconds: float
+    workers: int
+    kind: str
+    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -16,21 +40,28 @@ class Context:
 
     Args:
         folder: the run folder, where finished trials are stored; None keeps nothing.
-        data: a folder with data sets, or None to search the known places.
         device: torch's name of the device, ``"cpu"`` or ``"cuda"``.
-        download: whether a missing data set may be fetched.
         progress: called as ``progress(label, done, total)``.
+        dataset: the images of the study, loaded once; None where it needs none.
+        done: what the run has computed so far; each part of it adds to the list.
+
+    Example:
+        >>> Context(device="cpu").folder is None
+        True
     """
 
     folder: Path | None = None
-    data: Path | None = None
     device: str = "cpu"
-    download: bool = True
     progress: Callable[[str, int, int], None] = _silent
+    dataset: "Dataset | None" = None
+    done: list[Work] = field(default_factory=list)
 
+    def images(self) -> "Dataset":
+        """Return the data set.
 
-def cores() -> int:
-    """Return the number of processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
+        Raises:
+            ValueError: the run has none.
+        """
+        if self.dataset is None:
+            raise ValueError("context: expected a data set, got none; give Context(dataset=…)")
+        return self.dataset

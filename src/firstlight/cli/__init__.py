@@ -17,7 +17,6 @@ COMMANDS = {
     "report": "make the page of a run folder again, from its records alone",
     "data": "list the data sets and where they were found, or fetch them",
     "born-dead": "how likely a ReLU network of a given shape is dead before it is trained",
-    "bench": "time a part of firstlight against the plain way of doing it",
 }
 
 USAGE = f"""usage: firstlight COMMAND [OPTIONS]

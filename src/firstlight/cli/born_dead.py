@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from firstlight.cli.parsing import parse
 from firstlight.errors import ConfigError
-from firstlight.files import to_json
+from firstlight.record.files import to_json
 
 if TYPE_CHECKING:
     from firstlight.record import Fact
@@ -104,7 +104,7 @@ def main(arguments: list[str]) -> int:
     _check(options)
 
     from firstlight.cli import terminal
-    from firstlight.ensemble import dead, theory
+    from firstlight.ensemble import born_dead as dead, theory
     from firstlight.ensemble.spec import Network
 
     network = Network((options.inputs, *[options.width] * (options.depth - 1), 1))
@@ -117,7 +117,7 @@ def main(arguments: list[str]) -> int:
         sys.stdout.write(to_json(numbers))
         return 0
     title = f"P(born dead), width {options.width}, depth {options.depth}, {options.init}"
-    terminal.show(terminal.facts_table(_rows(numbers, fact), title))
+    terminal.show(terminal.facts_table(_rows(numbers, fact).items(), title))
     if not dead.is_exact(network, zero_bias=options.init not in ("torch", "rai")):
         print(f"The domain is sampled at {dead.POINTS} points: read 'drawn' as an upper estimate.")
     print(_advice(options))

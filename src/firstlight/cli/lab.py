@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import tyro
 
 from firstlight.cli.parsing import folder, parse
-from firstlight.configs import STUDIES, Preset, config_of
+from firstlight.config import Preset
+from firstlight.studies import REGISTRY, study_of
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class Lab:
 def main(arguments: list[str]) -> int:
     """Run the command and return its exit code."""
     options = parse(Lab, arguments, "firstlight lab")
-    names = list(dict.fromkeys(options.studies)) or list(STUDIES)
-    configs = [config_of(name).preset(options.preset, seed=options.seed) for name in names]
+    names = list(dict.fromkeys(options.studies)) or list(REGISTRY)
+    configs = [study_of(name).config.preset(options.preset, seed=options.seed) for name in names]
     data = folder(options.data, "--data")
 
     from firstlight import report
@@ -53,7 +54,7 @@ def main(arguments: list[str]) -> int:
     suffix = "-digits" if stand_in else ""
     out = options.out or Path("runs") / f"{options.preset}-seed{options.seed}{suffix}"
     records = [
-        run_study(config, out, data=data, device=device, dataset=datasets[config.study])
+        run_study(config, out, device=device, dataset=datasets[config.study])
         for config in configs
     ]
     page = out / report.PAGE_FILE

@@ -9,15 +9,16 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from firstlight.cli.parsing import folder, parse
-from firstlight.configs import STUDIES, Config, Preset, config_of
+from firstlight.config import Config, Preset
 from firstlight.errors import ConfigError
-from firstlight.files import to_json
+from firstlight.record.files import to_json
+from firstlight.studies import REGISTRY, study_of
 
 USAGE = f"""usage: firstlight run STUDY [OPTIONS]
 
 Run one study; 'firstlight run STUDY --help' lists the parameters of its config.
 
-studies: {", ".join(STUDIES)}"""
+studies: {", ".join(REGISTRY)}"""
 
 
 def _options(kind: type[Config], preset: str) -> Any:
@@ -61,11 +62,11 @@ def _default_folder(config: Config, data: str) -> Path:
 def main(arguments: list[str]) -> int:
     """Run the command and return its exit code."""
     if not arguments:
-        raise ConfigError(f"study: expected one of {', '.join(STUDIES)}, got none")
+        raise ConfigError(f"study: expected one of {', '.join(REGISTRY)}, got none")
     if arguments[0] in ("-h", "--help"):
         print(USAGE)
         return 0
-    kind = config_of(arguments[0])
+    kind = study_of(arguments[0]).config
     command = f"firstlight run {kind.study}"
     options = parse(_options(kind, _preset(arguments)), arguments[1:], command)
     data = folder(options.data, "--data")
@@ -77,10 +78,10 @@ def main(arguments: list[str]) -> int:
     identity = "" if dataset is None else dataset.fingerprint
     out = options.out or _default_folder(options.config, identity)
     device = pick_device(options.device)
-    record = run_study(options.config, out, data=data, device=device, dataset=dataset)
+    record = run_study(options.config, out, device=device, dataset=dataset)
     if options.json:
         sys.stdout.write(to_json(record.as_dict()))
         return 0
-    terminal.show(terminal.facts_table(record.facts, kind.study), terminal.answers_table([record]))
+    terminal.show(terminal.facts_table(record.facts.items(), kind.study), terminal.answers_table([record]))
     terminal.show_place("record", (out / kind.study).resolve())
     return 0

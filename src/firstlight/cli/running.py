@@ -5,13 +5,13 @@ from pathlib import Path
 
 from firstlight import __version__, studies
 from firstlight.cli.terminal import progress, say
-from firstlight.configs import Config
+from firstlight.config import Config
 from firstlight.context import Context
 from firstlight.data import Dataset
 from firstlight.data import load as load_data
 from firstlight.errors import ConfigError
 from firstlight.record import RECORD_FILE, Record, load, save
-from firstlight.store import claim
+from firstlight.record.store import claim
 
 
 def pick_device(wanted: str) -> str:
@@ -38,9 +38,7 @@ def find_data(config: Config, folder: Path | None) -> Dataset | None:
     return dataset
 
 
-def run_study(
-    config: Config, out: Path, *, data: Path | None, device: str, dataset: Dataset | None
-) -> Record:
+def run_study(config: Config, out: Path, *, device: str, dataset: Dataset | None) -> Record:
     """Return the study's record in ``out/<study>``: the one that lies there, or a new one."""
     folder = out / config.study
     identity = {
@@ -56,7 +54,7 @@ def run_study(
         say(f"{config.study}: already finished in {folder}")
         return finished
     with progress(config.study) as report:
-        context = Context(folder=folder, data=data, device=device, progress=report)
+        context = Context(folder=folder, device=device, progress=report, dataset=dataset)
         record = studies.run(config, context)
     save(record, folder)
     return record

@@ -1,40 +1,39 @@
 """What a person at the terminal sees: progress while it runs, tables when it is done."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich import progress as rich_progress
 from rich.table import Table
 
+from firstlight import text
 from firstlight.data import Location
 from firstlight.record import Fact, Record
+from firstlight.types import Progress
 
-Report = Callable[[str, int, int], None]
-
-
-def say(text: str) -> None:
+def say(words: str) -> None:
     """Tell the person something, on standard error, so that standard output stays the answer."""
-    print(text, file=sys.stderr, flush=True)
+    print(words, file=sys.stderr, flush=True)
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Report]:
+def progress(title: str) -> Iterator[Progress]:
     """Show progress on standard error: a bar in a terminal, a line for each quarter elsewhere."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _lines(title)
         return
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
+        rich_progress.TextColumn("{task.description}"),
+        rich_progress.BarColumn(),
+        rich_progress.TaskProgressColumn(),
+        rich_progress.TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with rich_progress.Progress(*columns, console=console, transient=True) as bar:
         tasks = {}
 
         def report(label: str, done: int, total: int) -> None:
@@ -45,7 +44,7 @@ def progress(title: str) -> Iterator[Report]:
         yield report
 
 
-def _lines(title: str) -> Report:
+def _lines(title: str) -> Progress:
     said: dict[str, int] = {}
 
     def report(label: str, done: int, total: int) -> None:
@@ -57,23 +56,13 @@ def _lines(title: str) -> Report:
     return report
 
 
-def _number(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _interval(fact: Fact) -> str:
-    if fact.low is None or fact.high is None:
-        return ""
-    return f"{_number(fact.low)} to {_number(fact.high)}"
-
-
-def facts_table(facts: Mapping[str, Fact], title: str) -> Table:
-    """Return a table of facts with their intervals."""
+def facts_table(facts: Iterable[tuple[str, Fact]], title: str) -> Table:
+    """Return a table of facts with their intervals, by name."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for header in ("fact", "value", "95 % interval", "n"):
         table.add_column(header, justify="left" if header == "fact" else "right")
-    for name, fact in facts.items():
-        table.add_row(name, _number(fact.value), _interval(fact), str(fact.n or ""))
+    for name, fact in facts:
+        table.add_row(escape(name), *map(escape, text.cells(fact)))
     return table
 
 
@@ -84,7 +73,7 @@ def answers_table(records: list[Record]) -> Table:
     table.add_column("answer")
     for record in records:
         for question, verdict in record.verdicts.items():
-            table.add_row(question, escape(verdict))
+            table.add_row(question, escape(verdict.headline))
     return table
 
 

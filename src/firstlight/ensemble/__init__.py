@@ -1,6 +1,6 @@
 """Thousands of independent small networks, trained as one program."""
 
-from firstlight.ensemble.engine import Trained as Trained
-from firstlight.ensemble.engine import train as train
+from firstlight.ensemble.train import Trained as Trained
+from firstlight.ensemble.train import train as train
 from firstlight.ensemble.spec import Network as Network
 from firstlight.ensemble.spec import Training as Training

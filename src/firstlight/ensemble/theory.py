@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from firstlight import seeds
 from firstlight.ensemble import angle
-from firstlight.ensemble.dead import HALF_WIDTH
-from firstlight.ensemble.dead import born_dead as born_dead
+from firstlight.ensemble.born_dead import HALF_WIDTH
+from firstlight.ensemble.born_dead import born_dead as born_dead
 from firstlight.ensemble.initial import Init, initial
 from firstlight.ensemble.spec import Network
 from firstlight.record import Fact

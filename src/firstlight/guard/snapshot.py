@@ -7,9 +7,9 @@ from typing import Any, Self
 import torch
 from torch import nn
 
-from firstlight.guard.pieces import FOLLOWED, Back, pieces
-from firstlight.guard.randomness import given_states, global_states, loader_states
-from firstlight.guard.shield import Shield
+from firstlight.guard.state import FOLLOWED, Back, pieces
+from firstlight.guard.rng import given_states, global_states, loader_states
+from firstlight.guard.interrupt import Shield
 
 
 def restored(

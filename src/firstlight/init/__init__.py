@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from firstlight.init import lsuv
-from firstlight.init.following import NOTHING, Following, follows, named
+from firstlight.init.activations import NOTHING, Following, follows, named
 from firstlight.init.layers import Part, Plain, parts
 from firstlight.init.schemes import RULES, normal
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from firstlight.init.following import Following
+from firstlight.init.activations import Following
 from firstlight.init.layers import TRANSPOSED, Part
 
 RAI_SCALE = 0.6007

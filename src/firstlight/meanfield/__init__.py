@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from firstlight.meanfield.chain import Chain, Layer
-from firstlight.meanfield.gaussian import ACTIVATIONS as ACTIVATIONS
+from firstlight.meanfield.moments import ACTIVATIONS as ACTIVATIONS
 from firstlight.meanfield.gradient import ratios
 
 Array = NDArray[np.float64]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from firstlight.meanfield.gaussian import Moments, moments
+from firstlight.meanfield.moments import Moments, moments
 
 Array = NDArray[np.float64]
 

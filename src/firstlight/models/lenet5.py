@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from firstlight.models.dropout import drop
-from firstlight.models.windows import convolve
+from firstlight.models._dropout import drop
+from firstlight.models._im2col import convolve
 
 LAYERS = ("input", "conv1", "conv2", "fc1", "fc2")
 """Where batch normalization may stand: on the input, and before the tanh of each hidden layer."""

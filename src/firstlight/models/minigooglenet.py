@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from firstlight.models.dropout import drop
+from firstlight.models._dropout import drop
 
 SIDE = 32
 """Pixels on a side of the image that the network works on."""

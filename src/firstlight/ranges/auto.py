@@ -12,13 +12,13 @@ from torch.utils.data import Dataset
 from firstlight.ranges.algorithm import walk
 from firstlight.ranges.auto_search import Search, Task
 from firstlight.ranges.batch_runs import with_micro_batch
-from firstlight.ranges.batch_size import LARGEST, SMALLEST
+from firstlight.ranges.batch_range import LARGEST, SMALLEST
 from firstlight.ranges.budget import budget
-from firstlight.ranges.curve import Curve
-from firstlight.ranges.flip import read_flipped
-from firstlight.ranges.samples import Make, Samples
-from firstlight.ranges.sizes import SizeBounds
-from firstlight.ranges.steps import ModelStep, Step
+from firstlight.ranges.curve.read import Curve
+from firstlight.ranges.curve.flip import read_flipped
+from firstlight.ranges.batches import Make, Samples
+from firstlight.ranges.curve.sizes import SizeBounds
+from firstlight.ranges.trainable import ModelStep, Step
 from firstlight.ranges.subject import Progress, check_repeats
 from firstlight.record import Fact
 

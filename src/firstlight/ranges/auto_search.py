@@ -12,12 +12,12 @@ from firstlight.guard import Snapshot
 from firstlight.ranges.algorithm import BLOCKS
 from firstlight.ranges.batch_runs import SizeTest
 from firstlight.ranges.budget import Budget
-from firstlight.ranges.curve import CANNOT_TELL, UNKNOWN
+from firstlight.ranges.curve.read import CANNOT_TELL, UNKNOWN
 from firstlight.ranges.memory import give_back, ran_out
-from firstlight.ranges.noise import gradient_noise_scale
-from firstlight.ranges.samples import Samples
-from firstlight.ranges.sizes import FLAT, LARGER, SizeBounds, read_sizes
-from firstlight.ranges.steps import ModelStep, Step
+from firstlight.ranges.noise_scale import gradient_noise_scale
+from firstlight.ranges.batches import Samples
+from firstlight.ranges.curve.sizes import FLAT, LARGER, SizeBounds, read_sizes
+from firstlight.ranges.trainable import ModelStep, Step
 from firstlight.ranges.subject import Progress, Subject
 from firstlight.record import Fact
 from firstlight.stats import direction, paired_difference

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from firstlight.guard import Snapshot
 from firstlight.ranges.budget import Budget
 from firstlight.ranges.memory import give_back, ran_out
-from firstlight.ranges.samples import Samples
-from firstlight.ranges.steps import ModelStep, Step
+from firstlight.ranges.batches import Samples
+from firstlight.ranges.trainable import ModelStep, Step
 from firstlight.ranges.subject import Progress, Subject
 
 Rows = tuple[list[NDArray[np.float64]], list[str | None]]

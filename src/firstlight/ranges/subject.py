@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from firstlight.guard import Snapshot
-from firstlight.ranges.steps import ModelStep, Step
+from firstlight.ranges.trainable import ModelStep, Step
 
 Progress = Callable[[float, float], object]
 """Called after each step with the value tried and the step's loss."""

@@ -5,19 +5,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateNotFound
+from jinja2 import ChoiceLoader, Environment, FunctionLoader, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from firstlight import __version__
-from firstlight.configs import STUDIES
-from firstlight.errors import RecordError
-from firstlight.files import write_atomically
+from firstlight import __version__, text
+from firstlight.errors import ConfigError, RecordError
 from firstlight.record import RECORD_FILE, Record, load
-from firstlight.report import format as fmt
+from firstlight.record.files import write_atomically
 from firstlight.report.view import Drawn, Numbering, View, draw_all
-
-ORDER = ("perceptron", "initialization", "dying-relu", "regularization", "cyclical")
-"""The studies in the assignment's order."""
+from firstlight.studies import REGISTRY, Study, study_of
 
 PAGE_FILE = "index.html"
 
@@ -25,12 +21,17 @@ PAGE_FILE = "index.html"
 def environment() -> Environment:
     """Return the template environment: everything escaped, an unknown name is an error."""
     return Environment(
-        loader=PackageLoader("firstlight", "report"),
+        loader=ChoiceLoader([PackageLoader("firstlight", "report"), FunctionLoader(_study_page)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _study_page(name: str) -> str | None:
+    """Return the template of a study; the page of no study has another name than the study's."""
+    return REGISTRY[name].page() if name in REGISTRY else None
 
 
 def read(folder: str | Path) -> list[Record]:
@@ -40,9 +41,9 @@ def read(folder: str | Path) -> list[Record]:
         RecordError: the folder holds no record, or one that cannot be read.
     """
     folder = Path(folder)
-    records = [load(folder / name) for name in ORDER if (folder / name / RECORD_FILE).is_file()]
+    records = [load(folder / name) for name in REGISTRY if (folder / name / RECORD_FILE).is_file()]
     if not records:
-        expected = ", ".join(f"{name}/{RECORD_FILE}" for name in ORDER)
+        expected = ", ".join(f"{name}/{RECORD_FILE}" for name in REGISTRY)
         raise RecordError(f"{folder}: expected any of {expected}, found none; run a study first")
     return records
 
@@ -61,7 +62,7 @@ def write(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     records = read(folder)
-    drawings = [draw_all(record) for record in records]
+    drawings = [draw_all(_of(record), record) for record in records]
     html = _render(records, drawings)
     for record, drawn in zip(records, drawings, strict=True):
         for name, figure in drawn.items():
@@ -79,7 +80,7 @@ def render(records: Sequence[Record]) -> str:
     Raises:
         RecordError: there is no record, or one lacks what its page shows.
     """
-    return _render(records, [draw_all(record) for record in records])
+    return _render(records, [draw_all(_of(record), record) for record in records])
 
 
 def _render(records: Sequence[Record], drawings: Sequence[Mapping[str, Drawn]]) -> str:
@@ -89,7 +90,7 @@ def _render(records: Sequence[Record], drawings: Sequence[Mapping[str, Drawn]]) 
     numbering = Numbering()
     studies = []
     for record, drawn in zip(records, drawings, strict=True):
-        view = View(record, dict(drawn), numbering)
+        view = View(_of(record), record, dict(drawn), numbering)
         studies.append((view, _study(env, view)))
     return env.get_template("page.html").render(
         studies=studies, version=__version__, notices=_notices(records),
@@ -97,15 +98,16 @@ def _render(records: Sequence[Record], drawings: Sequence[Mapping[str, Drawn]]) 
     )  # fmt: skip
 
 
+def _of(record: Record) -> Study:
+    try:
+        return study_of(record.study)
+    except ConfigError as error:
+        raise RecordError(f"page: expected a record of a known study; {error}") from None
+
+
 def _study(env: Environment, view: View) -> Markup:
     """Return one study's part of the page."""
-    name = view.record.study.replace("-", "_")
-    try:
-        template = env.get_template(f"studies/{name}.html")
-    except TemplateNotFound:
-        raise RecordError(
-            f"page: expected a study that has a page ({', '.join(ORDER)}), got {name!r}"
-        ) from None
+    template = env.get_template(view.record.study)
     return Markup(template.render(view.helpers()))  # its own variables were escaped
 
 
@@ -116,23 +118,33 @@ def _notices(records: Sequence[Record]) -> list[str]:
 
 def parameters(record: Record) -> list[tuple[str, str, str]]:
     """Return (name, value, unit) of every parameter of the run."""
-    known = STUDIES.get(record.study)
-    units: dict[str, str] = {}
-    if known:
-        units = {f.name: str(f.metadata.get("unit", "")) for f in fields(known)}
+    units = {f.name: str(f.metadata.get("unit", "")) for f in fields(_of(record).config)}
     return [(name, _text(value), units.get(name, "")) for name, value in record.config.items()]
 
 
 def origin(record: Record) -> list[tuple[str, list[str]]]:
     """Return (label, lines) for every entry of the record's provenance."""
-    rows = []
-    for name, value in record.provenance.items():
-        if isinstance(value, Mapping):
-            lines = [f"{key} {_text(item)}" for key, item in value.items()]
-        else:
-            lines = [_text(value) + ("\u202fs" if name.endswith("_s") else "")]
-        rows.append((_label(name), lines or [fmt.NONE]))
-    return rows
+    return [(_label(name), _lines(name, value)) for name, value in record.provenance.items()]
+
+
+def _lines(name: str, value: Any) -> list[str]:
+    if name == "work":
+        return [_work(part) for part in value] or [text.NONE]
+    if isinstance(value, Mapping):
+        return [f"{key} {_text(item)}" for key, item in value.items()] or [text.NONE]
+    return [_text(value) + ("\u202fs" if name.endswith("_s") else "")]
+
+
+def _work(part: Mapping[str, Any]) -> str:
+    """Return "policies: 10 trials, 52.1 s in all, in 2 processes of 1 thread"."""
+    one = part["workers"] == 1
+    kind = {"processes": "process", "threads": "thread"}[part["kind"]]
+    inside = f" of {text.counted(part['threads'], 'thread')}" if part["kind"] == "processes" else ""
+    return (
+        f"{part['label']}: {text.counted(part['trials'], 'trial')}, "
+        f"{text.number(part['seconds'], 1)}\u202fs in all, in {part['workers']} "
+        f"{kind if one else part['kind']}{inside}"
+    )
 
 
 def _label(name: str) -> str:
@@ -144,4 +156,4 @@ def _label(name: str) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(_text(item) for item in value)
-    return fmt.plain(value) if isinstance(value, (int, float, str, type(None))) else str(value)
+    return text.plain(value) if isinstance(value, (int, float, str, type(None))) else str(value)

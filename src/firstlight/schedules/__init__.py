@@ -1,8 +1,8 @@
 """Schedules of learning rate and batch size by samples seen, and what applies them in training."""
 
-from firstlight.schedules.coupled import coupled_batch_size as coupled_batch_size
-from firstlight.schedules.coupled import coupled_learning_rate as coupled_learning_rate
-from firstlight.schedules.coupled import noise_scale as noise_scale
+from firstlight.schedules.coupling import coupled_batch_size as coupled_batch_size
+from firstlight.schedules.coupling import coupled_learning_rate as coupled_learning_rate
+from firstlight.schedules.coupling import noise_scale as noise_scale
 from firstlight.schedules.cycles import exp_range as exp_range
 from firstlight.schedules.cycles import triangle as triangle
 from firstlight.schedules.cycles import triangle2 as triangle2

@@ -4,9 +4,9 @@ from firstlight.train.accumulate import accumulate as accumulate
 from firstlight.train.evaluation import Evaluation as Evaluation
 from firstlight.train.evaluation import evaluate as evaluate
 from firstlight.train.evaluation import modes_kept as modes_kept
-from firstlight.train.fast import PLAIN as PLAIN
-from firstlight.train.fast import FastPath as FastPath
-from firstlight.train.fast import pick as pick
+from firstlight.train.acceleration import PLAIN as PLAIN
+from firstlight.train.acceleration import FastPath as FastPath
+from firstlight.train.acceleration import pick as pick
 from firstlight.train.loop import Fit as Fit
 from firstlight.train.loop import fit as fit
 from firstlight.train.rates import one_cycle as one_cycle

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from firstlight.train.accumulate import accumulate, check_lengths
-from firstlight.train.fast import FastPath, applied, pick
+from firstlight.train.acceleration import FastPath, applied, pick
 from firstlight.train.rates import Rate
 
 

@@ -1,0 +1,234 @@
+"""Many small networks as stacked tensors in PyTorch: the slow reference, and the way onto a GPU.
+
+The weights of a layer are one tensor (R, outputs, inputs) and a layer is one ``torch.baddbmm``;
+autograd differentiates the sum of all networks' losses, in which each network's gradient is its
+own; the optimiser acts on all parameters as one (R, P) tensor. On a GPU one step is captured as a
+CUDA graph and replayed; that path has not been run on a GPU yet.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from firstlight.ensemble.shuffle import orders
+from firstlight.ensemble.spec import Network, Training, per_network
+from firstlight.ensemble.stacked_layers import layers, losses, outputs
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+WARM_UP_STEPS = 3
+"""Steps before a capture, in which CUDA's libraries set themselves up; they are undone."""
+
+
+class Stack:
+    """All networks in training, with their data and the state of their optimiser.
+
+    Args:
+        network: the shape that all networks share.
+        training: how they are trained; ``epochs`` is not used here.
+        parameters: shape (R, P).
+        x: shape (n, inputs) for all networks or (R, n, inputs).
+        y: shape (n, outputs) for all networks or (R, n, outputs).
+        learning_rate: one number or shape (R,).
+        dtype: ``"float32"`` or ``"float64"``.
+        device: ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        ValueError: if a shape does not fit the network or there are no samples.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        training: Training,
+        parameters: ArrayLike,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        learning_rate: ArrayLike,
+        dtype: str,
+        device: str = "cpu",
+    ) -> None:
+        if dtype not in DTYPES:
+            raise ValueError(f"dtype: expected one of {', '.join(DTYPES)}, got {dtype!r}")
+
+        def tensor(value: ArrayLike) -> Tensor:
+            # A copy, because training changes the parameters in place.
+            return torch.tensor(np.asarray(value), dtype=DTYPES[dtype], device=device)
+
+        self.network, self.training = network, training
+        self.parameters, self.x, self.y = tensor(parameters), tensor(x), tensor(y)
+        # One set of samples for all networks may also come as a stack of one.
+        self.x, self.y = (d[0] if d.ndim == 3 and len(d) == 1 else d for d in (self.x, self.y))
+        self._check()
+        count = len(self.parameters)
+        self.rates = tensor(per_network("learning_rate", learning_rate, count)[:, None])
+        self.rows = torch.arange(count, device=device)[:, None]
+        self.first = torch.zeros_like(self.parameters)
+        self.second = torch.zeros_like(self.parameters)
+        # A tensor, because a CUDA graph would freeze a Python number.
+        self.steps = torch.zeros((), dtype=torch.float64, device=device)
+        self.graphs: dict[int, tuple[Any, Tensor]] = {}
+
+    def _check(self) -> None:
+        """Refuse shapes that do not fit, before broadcasting makes something of them."""
+        size, shape = self.network.parameters, tuple(self.parameters.shape)
+        if len(shape) != 2 or shape[1] != size:
+            raise ValueError(f"parameters: expected shape (networks, {size}), got {shape}")
+        if self.samples < 1:
+            raise ValueError(
+                f"x: expected at least 1 sample in rows, got shape {tuple(self.x.shape)}"
+            )
+        count = shape[0]
+        widths = {"x": self.network.widths[0], "y": self.network.widths[-1]}
+        for name, data in (("x", self.x), ("y", self.y)):
+            fits = {(self.samples, widths[name]), (count, self.samples, widths[name])}
+            if tuple(data.shape) not in fits:
+                raise ValueError(
+                    f"{name}: expected shape ({self.samples}, {widths[name]}), or one such array "
+                    f"for each of the {count} networks, got {tuple(data.shape)}"
+                )
+
+    @property
+    def samples(self) -> int:
+        """Return the number of samples of each network."""
+        return int(self.x.shape[-2]) if self.x.ndim > 1 else 0
+
+    def numbers(self) -> NDArray[np.floating]:
+        """Return a copy of all parameters, shape (R, P)."""
+        return self.parameters.cpu().numpy().copy()
+
+    def _batch(self, data: Tensor, picks: Tensor) -> Tensor:
+        """Return the picked samples, shape (R, width, B)."""
+        found = data[picks] if data.ndim == 2 else data[self.rows, picks]
+        return found.transpose(1, 2)
+
+    def gradient(self, picks: Tensor) -> Tensor:
+        """Return each network's gradient on its samples ``picks`` (R, B), shape (R, P)."""
+        leaves = [part.detach().requires_grad_() for part in layers(self.network, self.parameters)]
+        z = outputs(self.network, leaves, self._batch(self.x, picks))
+        total = losses(self.training, z, self._batch(self.y, picks)).sum()
+        parts = torch.autograd.grad(total, leaves)
+        return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+    def step(self, picks: Tensor) -> None:
+        """Update every network once on its samples ``picks``, shape (R, B)."""
+        gradient = self.gradient(picks)
+        self.steps += 1
+        if self.training.optimizer == "sgd":
+            self.first.mul_(self.training.momentum).add_(gradient)
+            self.parameters -= self.rates * self.first
+            return
+        one, two = self.training.betas
+        self.first.lerp_(gradient, 1 - one)
+        self.second.mul_(two).addcmul_(gradient, gradient, value=1 - two)
+        rates = self.rates / (1 - torch.pow(one, self.steps)).to(self.rates.dtype)
+        root = (1 - torch.pow(two, self.steps)).sqrt().to(self.rates.dtype)
+        self.parameters -= rates * self.first / (self.second.sqrt() / root + self.training.eps)
+
+    def epoch(self, order: Tensor | NDArray[np.int64]) -> None:
+        """Train for one epoch in which network r sees its samples in the order ``order[r]``."""
+        picks = torch.as_tensor(order).to(self.parameters.device)
+        step = self._replay if self.parameters.is_cuda else self.step
+        for batch in torch.split(picks, self.training.batch_size, dim=1):
+            step(batch)
+
+    def _replay(self, picks: Tensor) -> None:
+        """Do what ``step`` does by replaying its CUDA graph; not run on a GPU yet."""
+        size = picks.shape[1]
+        if size not in self.graphs:
+            self.graphs[size] = self._capture(torch.zeros_like(picks))
+        graph, static = self.graphs[size]
+        static.copy_(picks)
+        graph.replay()
+
+    def _capture(self, static: Tensor) -> tuple[Any, Tensor]:
+        """Return a CUDA graph of one step on the samples that ``static`` will hold."""
+        state = (self.parameters, self.first, self.second, self.steps)
+        before = [tensor.clone() for tensor in state]
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # PyTorch leaves it untyped
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UP_STEPS):
+                self.step(static)
+        torch.cuda.current_stream().wait_stream(side)
+        for tensor, kept in zip(state, before, strict=True):
+            tensor.copy_(kept)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self.step(static)
+        return graph, static
+
+
+def train_stacked(
+    network: Network,
+    training: Training,
+    parameters: ArrayLike,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    seeds: ArrayLike,
+    learning_rate: ArrayLike = 1e-3,
+    checkpoints: Sequence[int] = (),
+    dtype: str = "float32",
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Train all networks as a loop over ``nn.Module`` and ``torch.optim`` would.
+
+    Args:
+        network: the shape that all networks share.
+        training: loss, optimiser, batch size and epochs.
+        parameters: initial weights and biases, shape (R, P), laid out as ``Network.unpack`` says.
+        x: inputs, shape (n, inputs) for all networks or (R, n, inputs).
+        y: targets, shape (n, outputs) for all networks or (R, n, outputs).
+        seeds: of each network's shuffle, shape (R,), from 0 to 2⁶⁴ − 1.
+        learning_rate: one number or shape (R,), above 0.
+        checkpoints: epochs after which the parameters are kept; 0 is before training.
+        dtype: ``"float32"`` or ``"float64"``.
+        device: ``"cpu"`` or ``"cuda"``.
+        progress: called as ``progress(epochs done, epochs)``.
+
+    Returns:
+        The parameters after training, shape (R, P), and after each epoch of ``checkpoints``,
+        shape (C, R, P).
+
+    Raises:
+        ValueError: if a shape does not fit the network or a checkpoint lies beyond the epochs.
+
+    Example:
+        >>> x = np.linspace(-1, 1, 8)[:, None]
+        >>> found, _ = train_stacked(
+        ...     Network((1, 2, 1)), Training(epochs=2), np.ones((3, 7)), x, abs(x), seeds=range(3)
+        ... )
+        >>> found.shape
+        (3, 7)
+    """
+    stack = Stack(
+        network, training, parameters, x, y, learning_rate=learning_rate, dtype=dtype, device=device
+    )
+    wanted = list(checkpoints)
+    if not all(0 <= epoch <= training.epochs for epoch in wanted):
+        raise ValueError(f"checkpoints: expected from 0 to {training.epochs}, got {wanted}")
+    if np.shape(seeds) != (len(stack.parameters),):
+        raise ValueError(
+            f"seeds: expected one for each of {len(stack.parameters)} networks, "
+            f"got shape {np.shape(seeds)}"
+        )
+    shuffles = orders(seeds, stack.samples)
+    kept = {0: stack.numbers()} if 0 in wanted else {}
+    for epoch in range(1, training.epochs + 1):
+        stack.epoch(next(shuffles))
+        if epoch in wanted:
+            kept[epoch] = stack.numbers()
+        if progress is not None:
+            progress(epoch, training.epochs)
+    last = stack.numbers()
+    snapshots = np.empty((len(wanted), *last.shape), dtype=last.dtype)
+    for place, epoch in enumerate(wanted):
+        snapshots[place] = kept[epoch]
+    return last, snapshots

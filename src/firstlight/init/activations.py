@@ -1,0 +1,182 @@
+"""The activation that follows each layer, and the gain that makes up for it."""
+
+import copy
+import math
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn.modules import activation as torch_activations
+
+from firstlight.init.layers import Layer
+from firstlight.meanfield.moments import expectation, moments, nodes
+
+Function = Callable[[Tensor], Tensor]
+
+_NOT_ELEMENTWISE = (
+    nn.GLU,
+    nn.LogSoftmax,
+    nn.MultiheadAttention,
+    nn.Softmax,
+    nn.Softmax2d,
+    nn.Softmin,
+)
+MODULES = tuple(
+    getattr(torch_activations, name)
+    for name in torch_activations.__all__
+    if not issubclass(getattr(torch_activations, name), _NOT_ELEMENTWISE)
+)
+_FUNCTIONS = {kind.__name__.lower() for kind in MODULES} | {
+    "hard_shrink",
+    "leaky_relu",
+    "relu6",
+    "rrelu",
+}
+
+
+@dataclass(frozen=True)
+class Following:
+    """What an initialiser has to know of an activation φ.
+
+    Args:
+        gain: 1 / √E φ(z)² for z ~ N(0, 1): weights with variance gain² / fan_in keep the mean
+            square of Z-values at 1 from layer to layer; √2 for ReLU, 1 without an activation.
+        slope: below zero, for leaky ReLU, PReLU and RReLU; otherwise 0.
+    """
+
+    gain: float
+    slope: float = 0.0
+
+
+DEFAULT = Following(math.sqrt(2))
+"""ReLU: where the activation cannot be told."""
+NOTHING = Following(1.0)
+
+
+def named(name: str) -> Following:
+    """Return what follows by its name in ``firstlight.meanfield.ACTIVATIONS``.
+
+    Leaky ReLU has the slope 0.01 and ELU α = 1, PyTorch's defaults.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    slope = 1.0 if name == "elu" else 0.01
+    square = float(moments(name, 1.0, slope=slope).square)
+    return Following(1 / math.sqrt(square), slope if name == "leaky-relu" else 0.0)
+
+
+def follows(model: nn.Module) -> dict[nn.Module, Following]:
+    """Return what follows each layer: by tracing the model, otherwise by the order of its modules.
+
+    A traced layer with no activation after it is followed by nothing. Where a model cannot be
+    traced, the activation module between a layer and the next one counts; where there is none,
+    or the layer lies inside a module that a trace does not enter, it is taken to be ReLU.
+    """
+    graph = _trace(model)
+    return _by_order(model) if graph is None else _by_graph(model, graph)
+
+
+def _trace(model: nn.Module) -> fx.Graph | None:
+    """Trace a copy that shares the parameters, so that nothing sticks to the model itself."""
+    try:
+        twin = copy.deepcopy(model, {id(p): p for p in model.parameters()})
+        for module in twin.modules():
+            module._forward_hooks.clear()
+            module._forward_pre_hooks.clear()
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.no_grad():
+            warnings.simplefilter("ignore")
+            return fx.Tracer().trace(twin)
+    except Exception:  # tracing runs the model's own code, which may fail in any way
+        return None
+
+
+def _by_graph(model: nn.Module, graph: fx.Graph) -> dict[nn.Module, Following]:
+    modules = dict(model.named_modules(remove_duplicate=False))
+    found: dict[nn.Module, Following] = {}
+    for node in graph.nodes:
+        module = modules.get(str(node.target)) if node.op == "call_module" else None
+        if isinstance(module, Layer) and module not in found:
+            found[module] = _after(node, modules)
+    return {m: found.get(m, DEFAULT) for m in modules.values() if isinstance(m, Layer)}
+
+
+def _after(node: fx.Node, modules: dict[str, nn.Module]) -> Following:
+    """Return the nearest activation on any path from a node, up to the next layers."""
+    waiting, seen = deque(node.users), set(node.users)
+    while waiting:
+        user = waiting.popleft()
+        module = modules.get(str(user.target)) if user.op == "call_module" else None
+        if isinstance(module, MODULES):
+            return _of_module(module)
+        if module is None and _function_name(user) in _FUNCTIONS:
+            return _of_call(user)
+        if not isinstance(module, Layer):
+            fresh = [n for n in user.users if n not in seen]
+            waiting.extend(fresh)
+            seen.update(fresh)
+    return NOTHING
+
+
+def _function_name(node: fx.Node) -> str:
+    if node.op == "call_method":
+        return str(node.target).rstrip("_")
+    return str(getattr(node.target, "__name__", "")).rstrip("_")
+
+
+def _of_call(node: fx.Node) -> Following:
+    rest, named_rest = node.args[1:], {**node.kwargs, "inplace": False}
+    if any(isinstance(value, fx.Node) for value in (*rest, *named_rest.values())):
+        return DEFAULT  # its slope is computed in the model
+    named_rest = {k: v for k, v in named_rest.items() if k in node.kwargs and k != "input"}
+
+    def call(z: Tensor) -> Tensor:
+        function: Any = node.target
+        if node.op == "call_method":
+            function = getattr(torch.Tensor, str(node.target))
+        result: Tensor = function(z, *rest, **named_rest)
+        return result
+
+    return _measured(call, leaky=_function_name(node) in ("leaky_relu", "rrelu"))
+
+
+def _of_module(module: nn.Module) -> Following:
+    twin = copy.deepcopy(module).to("cpu", torch.float64).eval()
+    if isinstance(twin, nn.PReLU):
+        mean = float(twin.weight.detach().mean())
+        return _measured(lambda z: torch.where(z > 0, z, mean * z), leaky=True)
+    return _measured(twin, leaky=isinstance(twin, nn.LeakyReLU | nn.RReLU))
+
+
+def _measured(function: Function, *, leaky: bool) -> Following:
+    """Apply an activation to the nodes of the quadrature; what cannot be applied is as ReLU."""
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            values = function(torch.from_numpy(nodes())).numpy()
+            slope = -float(function(torch.tensor([-1.0], dtype=torch.float64))) if leaky else 0.0
+    except Exception:  # the function is the model's own
+        return DEFAULT
+    square = float(expectation(values**2))
+    return Following(1 / math.sqrt(square) if 0 < square < math.inf else DEFAULT.gain, slope)
+
+
+def _by_order(model: nn.Module) -> dict[nn.Module, Following]:
+    modules = list(model.modules())
+    return {
+        module: _next(modules[at + 1 :])
+        for at, module in enumerate(modules)
+        if isinstance(module, Layer)
+    }
+
+
+def _next(modules: Iterable[nn.Module]) -> Following:
+    for module in modules:
+        if isinstance(module, MODULES):
+            return _of_module(module)
+        if isinstance(module, Layer):
+            break
+    return DEFAULT

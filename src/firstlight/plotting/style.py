@@ -1,0 +1,174 @@
+"""One look for all figures: colours, sizes, type scale, and the note on stand-in data."""
+
+import io
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from cycler import cycler
+from matplotlib.figure import Figure
+
+from firstlight.record import Record
+from firstlight.record.files import write_atomically
+
+COLOURS = ("#2059a4", "#b3400f", "#0a9163", "#bc5190", "#c28b00", "#454c52")
+"""Blue, vermilion, green, purple, ochre, grey: fixed meaning by order, readable on white and for
+colour-blind readers (after Okabe and Ito, darkened to a contrast of at least 3 against white)."""
+
+INK = "#22262a"
+"""Text and axes."""
+MUTED = "#5d646b"
+"""Secondary text, reference lines."""
+GRID = "#e3e5e8"
+"""Grid lines and other things that should recede."""
+
+WIDTHS = {"full": 7.5, "narrow": 5.2}
+"""Widths of a figure, in inches; the page shows 7.5 inches as its full width."""
+
+_RC: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # matplotlib brings this one along, so it is there everywhere
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 8.0,
+    "axes.labelsize": 9.0,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.prop_cycle": cycler(color=COLOURS),
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "text.color": INK,
+    "legend.fontsize": 8.0,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4.5,
+    "patch.linewidth": 0.7,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.fonttype": "path",  # the same letters on every machine
+    "svg.hashsalt": "firstlight",  # the same bytes for the same figure
+}
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """Use the house style inside this block, whatever the user's own matplotlibrc says."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        settings: Any = matplotlib.rcParams  # its keys are typed anew in each version
+        settings.update(_RC)
+        yield
+
+
+def new_figure(
+    width: str | float = "full",
+    height: float = 3.2,
+    rows: int = 1,
+    cols: int = 1,
+    *,
+    record: Record,
+    **subplots: Any,
+) -> tuple[Figure, Any]:
+    """Return an empty figure in the house style, and its axes.
+
+    Args:
+        width: ``"full"``, ``"narrow"`` or a number of inches.
+        height: inches, without the strip that a notice adds below.
+        rows: panels from top to bottom.
+        cols: panels from left to right.
+        record: the record to be drawn; its notices are stamped below the panels.
+        subplots: passed on to ``Figure.subplots``, e.g. ``sharey=True``.
+
+    Returns:
+        The figure, and one ``Axes`` for a single panel, else an array of them: shape (cols,) or
+        (rows,) for a single row or column, (rows, cols) otherwise.
+    """
+    if isinstance(width, str) and width not in WIDTHS:
+        raise ValueError(f"width: expected {' or '.join(WIDTHS)} or inches, got {width!r}")
+    inches = WIDTHS[width] if isinstance(width, str) else float(width)
+    note = _note(record, inches)
+    strip = 0.14 * len(note) + 0.08 if note else 0.0
+    with look():
+        figure = Figure(figsize=(inches, height + strip))
+        share = strip / (height + strip)
+        figure.set_layout_engine("constrained", rect=(0, share, 1, 1 - share))
+        axes = figure.subplots(rows, cols, **subplots)
+        if note:
+            figure.text(
+                0.5, 0.04 / (height + strip), "\n".join(note), ha="center", va="bottom",
+                fontsize=7.5, style="italic", color=COLOURS[1], gid="notice",
+            )  # fmt: skip
+    return figure, axes
+
+
+def _note(record: Record, inches: float) -> list[str]:
+    """Return the lines of the record's notices, short enough for a figure this wide."""
+    return textwrap.wrap(" · ".join(record.notices), width=max(20, int(18 * inches)))
+
+
+def _always(record: Record) -> bool:
+    """Every record has what the figure needs."""
+    return True
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One figure of a study: how it is drawn and what is said about it.
+
+    Args:
+        name: short name, used in file names and in the page's template.
+        draw: Record → Figure.
+        caption: text below the figure, or a function of the record.
+        alt: what the figure shows, for readers who cannot see it: text or a function of the record.
+        when: whether a record holds what the figure needs; by default it always does.
+    """
+
+    name: str
+    draw: Callable[[Record], Figure]
+    caption: Callable[[Record], str] | str
+    alt: Callable[[Record], str] | str
+    when: Callable[[Record], bool] = _always
+
+    def figure(self, record: Record) -> Figure:
+        """Return the figure, drawn in the house style."""
+        with look():
+            return self.draw(record)
+
+    def caption_for(self, record: Record) -> str:
+        """Return the caption for this record."""
+        return self.caption if isinstance(self.caption, str) else self.caption(record)
+
+    def alt_for(self, record: Record) -> str:
+        """Return the alternative text for this record."""
+        return self.alt if isinstance(self.alt, str) else self.alt(record)
+
+
+def to_svg(figure: Figure) -> bytes:
+    """Return the figure as SVG: the same figure gives the same bytes (no date, no random ids)."""
+    buffer = io.BytesIO()
+    with look():
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def save(figure: Figure, path: str | Path) -> Path:
+    """Write the figure as an SVG file, never half of it, and return its path."""
+    path = Path(path)
+    write_atomically(path, to_svg(figure))
+    return path

@@ -1,0 +1,233 @@
+"""The stacked torch backend against a plain loop over nn.Module and torch.optim, in float64."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from firstlight.ensemble.shuffle import permutations
+from firstlight.ensemble.spec import Network, Training
+from firstlight.ensemble.reference import Stack, train_stacked
+from firstlight.ensemble.stacked_layers import losses
+
+ACTIVATIONS = {
+    "relu": lambda slope: nn.ReLU(),
+    "leaky-relu": nn.LeakyReLU,
+    "tanh": lambda slope: nn.Tanh(),
+    "sigmoid": lambda slope: nn.Sigmoid(),
+    "elu": nn.ELU,
+    "identity": lambda slope: nn.Identity(),
+}
+RATES = np.array([0.003, 0.05, 0.2])
+SEEDS = np.array([5, 0, 2**64 - 1], dtype=np.uint64)
+
+
+def problem(network: Network, training: Training, samples: int = 11, own: bool = True) -> Any:
+    """Return parameters (R, P), x and y for three networks; y fits the loss."""
+    rng = np.random.default_rng(1)
+    each = (len(SEEDS), samples) if own else (samples,)
+    parameters = rng.normal(0, 0.8, (len(SEEDS), network.parameters))
+    x = rng.normal(size=(*each, network.widths[0]))
+    y = rng.normal(size=(*each, network.widths[-1]))
+    if training.loss == "hinge":
+        y = np.sign(y)
+    if training.loss == "cross-entropy":
+        y = np.eye(network.widths[-1])[y.argmax(-1)]
+    return parameters, x, y
+
+
+def module(network: Network, parameters: Any) -> nn.Sequential:
+    """Return one network as a module with the given parameters."""
+    parts: list[nn.Module] = []
+    for (inputs, outputs), (weights, biases) in zip(
+        network.layers, network.unpack(parameters), strict=True
+    ):
+        layer = nn.Linear(inputs, outputs, dtype=torch.float64)
+        with torch.no_grad():
+            layer.weight.copy_(torch.tensor(weights))
+            layer.bias.copy_(torch.tensor(biases))
+        parts += [layer, ACTIVATIONS[network.activation](network.slope)]
+    return nn.Sequential(*parts[:-1])
+
+
+def criterion(loss: str, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    if loss == "squared-error":
+        return nn.functional.mse_loss(z, y)
+    if loss == "cross-entropy":
+        return nn.functional.cross_entropy(z, y.argmax(1))
+    short = y * z < 1
+    return torch.where(short, 1 - y * z, torch.zeros_like(z)).mean()
+
+
+def optimizer(training: Training, model: nn.Module, rate: float) -> torch.optim.Optimizer:
+    if training.optimizer == "adam":
+        return torch.optim.Adam(model.parameters(), rate, training.betas, training.eps)
+    return torch.optim.SGD(model.parameters(), rate, training.momentum)
+
+
+def loop(network: Network, training: Training, parameters: Any, x: Any, y: Any) -> Any:
+    """Train one network after another; return the parameters after every epoch, (E, R, P)."""
+    found = np.empty((training.epochs, *parameters.shape))
+    for r, seed in enumerate(SEEDS):
+        model = module(network, parameters[r])
+        steps = optimizer(training, model, RATES[r])
+        inputs, targets = (torch.tensor(d if d.ndim == 2 else d[r]) for d in (x, y))
+        epochs = permutations(int(seed), len(inputs), training.epochs)
+        for epoch, order in enumerate(torch.tensor(epochs)):
+            for picks in order.split(training.batch_size):
+                steps.zero_grad()
+                criterion(training.loss, model(inputs[picks]), targets[picks]).backward()
+                steps.step()
+            found[epoch, r] = torch.cat([p.detach().flatten() for p in model.parameters()])
+    return found
+
+
+def assert_equal_to_loop(network: Network, training: Training, own: bool = True) -> None:
+    parameters, x, y = problem(network, training, own=own)
+    expected = loop(network, training, parameters, x, y)
+    epochs = range(training.epochs + 1)
+    found, snapshots = train_stacked(
+        network, training, parameters, x, y, seeds=SEEDS, learning_rate=RATES,
+        checkpoints=epochs, dtype="float64",
+    )  # fmt: skip
+    np.testing.assert_allclose(found, expected[-1], rtol=1e-10, atol=1e-10)
+    np.testing.assert_array_equal(snapshots[0], parameters)
+    np.testing.assert_allclose(snapshots[1:], expected, rtol=1e-10, atol=1e-10)
+    assert np.abs(found - parameters).max(axis=1).min() > 1e-3  # every network was trained
+
+
+@pytest.mark.parametrize("optim", [("adam", 0.0), ("sgd", 0.0), ("sgd", 0.9)], ids=str)
+@pytest.mark.parametrize("loss", ["squared-error", "cross-entropy", "hinge"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_equals_the_loop(activation: Any, loss: Any, optim: Any) -> None:
+    """11 samples in batches of 4: the last one is short."""
+    network = Network((2, 3, 2, 3), activation, slope=0.3)
+    kind, momentum = optim
+    training = Training(loss, kind, momentum, batch_size=4, epochs=3)
+    assert_equal_to_loop(network, training)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 11, 64])
+@pytest.mark.parametrize(
+    "widths", [(1, 1), (4, 2), (1, 2, 1), (1, *[2] * 9, 1), (3, 7, 1, 20, 2)], ids=str
+)
+def test_equals_the_loop_for_every_shape(widths: tuple[int, ...], batch_size: int) -> None:
+    assert_equal_to_loop(Network(widths, "tanh"), Training(batch_size=batch_size, epochs=2))
+
+
+def test_equals_the_loop_on_shared_data_with_other_moments() -> None:
+    training = Training(betas=(0.5, 0.9), eps=1e-3, batch_size=3, epochs=3)
+    assert_equal_to_loop(Network((2, 4, 1)), training, own=False)
+
+
+def test_shared_data_may_come_as_a_stack_of_one() -> None:
+    network, training = Network((2, 4, 1)), Training(batch_size=3)
+    parameters, x, y = problem(network, training, own=False)
+    flat, _ = train_stacked(network, training, parameters, x, y, seeds=SEEDS)
+    piled, _ = train_stacked(network, training, parameters, x[None], y[None], seeds=SEEDS)
+    np.testing.assert_array_equal(flat, piled)
+
+
+def test_networks_do_not_touch_each_other() -> None:
+    """In any order, and beside a network that has gone to NaN, each ends with the same weights."""
+    network, training = Network((2, 4, 3)), Training(batch_size=4, epochs=3)
+    parameters, x, y = problem(network, training)
+    options = {"dtype": "float64"}
+    whole, _ = train_stacked(
+        network, training, parameters, x, y, seeds=SEEDS, learning_rate=RATES, **options
+    )
+    turn = [2, 0, 1]
+    turned, _ = train_stacked(
+        network, training, parameters[turn], x[turn], y[turn],
+        seeds=SEEDS[turn], learning_rate=RATES[turn], **options,
+    )  # fmt: skip
+    np.testing.assert_array_equal(turned, whole[turn])
+    parameters[1] = np.nan
+    spoilt, _ = train_stacked(
+        network, training, parameters, x, y, seeds=SEEDS, learning_rate=RATES, **options
+    )
+    np.testing.assert_array_equal(spoilt[[0, 2]], whole[[0, 2]])
+    assert np.isnan(spoilt[1]).all()
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky-relu"])
+def test_derivatives_at_the_corner(activation: Any) -> None:
+    """Zero weights put every hidden unit at exactly 0: ReLU's derivative is 0, leaky's its slope."""
+    network = Network((1, 1, 1), activation, slope=0.25)
+    stack = Stack(
+        network, Training(), [[0.0, 0.0, 1.0, 0.0]], [[1.0]], [[-1.0]],
+        learning_rate=1.0, dtype="float64",
+    )  # fmt: skip
+    gradient = stack.gradient(torch.zeros(1, 1, dtype=torch.int64))
+    hidden = {"relu": 0.0, "leaky-relu": 0.5}[activation]
+    assert gradient.tolist() == [[hidden, hidden, 0.0, 2.0]]
+
+
+def test_the_hinge_has_no_gradient_at_its_corner() -> None:
+    z = torch.tensor([[[1.0, 0.5, 2.0]]], requires_grad=True)
+    found = losses(Training("hinge"), z, torch.ones(1, 1, 3))
+    found.sum().backward()
+    assert found.tolist() == pytest.approx([0.5 / 3])
+    assert z.grad is not None
+    assert z.grad.flatten().tolist() == pytest.approx([0.0, -1 / 3, 0.0])
+
+
+def test_float32_stays_near_float64_and_the_input_is_left_alone() -> None:
+    network, training = Network((2, 4, 3)), Training(batch_size=4, epochs=3)
+    parameters, x, y = problem(network, training)
+    kept, told = parameters.copy(), []
+    single, _ = train_stacked(
+        network, training, parameters, x, y, seeds=SEEDS, progress=lambda *done: told.append(done)
+    )
+    double, _ = train_stacked(network, training, parameters, x, y, seeds=SEEDS, dtype="float64")
+    assert (single.dtype, double.dtype) == (np.float32, np.float64)
+    np.testing.assert_allclose(single, double, rtol=1e-3, atol=1e-5)
+    np.testing.assert_array_equal(parameters, kept)
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_checkpoints_keep_their_order_and_no_epochs_change_nothing() -> None:
+    network = Network((2, 3, 1))
+    parameters, x, y = problem(network, Training())
+    _, some = train_stacked(
+        network, Training(epochs=2), parameters, x, y, seeds=SEEDS, checkpoints=(2, 0, 2)
+    )
+    np.testing.assert_array_equal(some[0], some[2])
+    np.testing.assert_array_equal(some[1], parameters.astype(np.float32))
+    assert (some[0] != some[1]).any()
+    same, none = train_stacked(
+        network, Training(epochs=0), parameters, x, y, seeds=SEEDS, dtype="float64"
+    )
+    np.testing.assert_array_equal(same, parameters)
+    assert none.shape == (0, *parameters.shape)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"parameters": np.zeros((3, 5))}, r"parameters: expected shape \(networks, 13\)"),
+        ({"x": np.zeros((11, 3))}, r"x: expected shape \(11, 2\)"),
+        ({"x": np.zeros(11)}, "x: expected at least 1 sample"),
+        ({"x": np.zeros((0, 2))}, "x: expected at least 1 sample"),
+        ({"y": np.zeros((11, 2))}, r"y: expected shape \(11, 1\).*got \(11, 2\)"),
+        ({"y": np.zeros((2, 11, 1))}, r"each of the 3 networks, got \(2, 11, 1\)"),
+        ({"seeds": [1, 2]}, "seeds: expected one for each of 3 networks"),
+        ({"learning_rate": [0.1, 0.0, 0.1]}, r"learning_rate\[1\]: expected a finite number"),
+        ({"dtype": "float16"}, "dtype: expected one of float32, float64, got 'float16'"),
+        ({"checkpoints": [2]}, r"checkpoints: expected from 0 to 1, got \[2\]"),
+    ],
+    ids=lambda case: "-".join(case) if isinstance(case, dict) else "",
+)
+def test_bad_input_is_refused(change: Any, message: str) -> None:
+    network = Network((2, 3, 1))
+    parameters, x, y = problem(network, Training())
+    given = {"parameters": parameters, "x": x, "y": y, "seeds": SEEDS, **change}
+    with pytest.raises(ValueError, match=message):
+        train_stacked(network, Training(), **given)
+
+
+def test_targets_of_another_shape_are_not_broadcast() -> None:
+    with pytest.raises(ValueError, match="y: expected the shape of the outputs"):
+        losses(Training(), torch.zeros(2, 1, 5), torch.zeros(2, 5, 5))

@@ -1,0 +1,75 @@
+"""The plainest way to train an ensemble: one ``nn.Module`` after another with ``torch.optim``."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from firstlight.ensemble import Network, Training
+from firstlight.ensemble.shuffle import permutations
+
+ACTIVATIONS = {
+    "relu": lambda slope: nn.ReLU(),
+    "leaky-relu": nn.LeakyReLU,
+    "tanh": lambda slope: nn.Tanh(),
+    "sigmoid": lambda slope: nn.Sigmoid(),
+    "elu": nn.ELU,
+    "identity": lambda slope: nn.Identity(),
+}
+
+
+def module(network: Network, parameters: Any) -> nn.Sequential:
+    """Return one network as a module in float64 with these parameters."""
+    layers: list[nn.Module] = []
+    for weights, biases in network.unpack(np.asarray(parameters, dtype=np.float64)):
+        linear = nn.Linear(weights.shape[1], weights.shape[0], dtype=torch.float64)
+        linear.weight.data = torch.tensor(weights)
+        linear.bias.data = torch.tensor(biases)
+        layers += [linear, ACTIVATIONS[network.activation](network.slope)]
+    return nn.Sequential(*layers[:-1])
+
+
+def flat(net: nn.Module) -> Any:
+    """Return a module's parameters as one vector."""
+    return torch.cat([p.detach().reshape(-1) for p in net.parameters()]).numpy()
+
+
+def loss_of(training: Training, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return the batch's loss."""
+    if training.loss == "squared-error":
+        return nn.functional.mse_loss(z, y)
+    if training.loss == "cross-entropy":
+        return nn.functional.cross_entropy(z, y)
+    return (1 - y * z).clamp(min=0).mean()
+
+
+def train_loop(
+    network: Network,
+    training: Training,
+    parameters: Any,
+    x: Any,
+    y: Any,
+    *,
+    seeds: Sequence[int],
+    rates: Sequence[float],
+) -> Any:
+    """Return the trained parameters, shape (R, P), of a loop over networks in float64."""
+    found = []
+    for r, start in enumerate(parameters):
+        net = module(network, start)
+        if training.optimizer == "adam":
+            optimizer: torch.optim.Optimizer = torch.optim.Adam(
+                net.parameters(), lr=rates[r], betas=training.betas, eps=training.eps
+            )
+        else:
+            optimizer = torch.optim.SGD(net.parameters(), lr=rates[r], momentum=training.momentum)
+        inputs, targets = torch.tensor(x[r]).double(), torch.tensor(y[r]).double()
+        for order in permutations(seeds[r], len(inputs), training.epochs):
+            for batch in torch.tensor(order).split(training.batch_size):
+                optimizer.zero_grad()
+                loss_of(training, net(inputs[batch]), targets[batch]).backward()
+                optimizer.step()
+        found.append(flat(net))
+    return np.array(found)

@@ -1,0 +1,242 @@
+"""The page: what it shows, what it escapes, what it refuses, and that it needs nothing else."""
+
+import base64
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import page_samples
+from firstlight import report
+from firstlight.errors import RecordError
+from firstlight.record.record import load, save
+from firstlight.report import page, view
+
+NOTICE = "Stand-in data: digits in the place of <MNIST>."
+
+
+@pytest.fixture(autouse=True)
+def _made_up_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    page_samples.install(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    """The page of the made-up record."""
+    with pytest.MonkeyPatch.context() as patch:
+        page_samples.install(patch)
+        return report.render([page_samples.record()])
+
+
+def plain(text: str) -> str:
+    """Return text with ordinary spaces and minus signs."""
+    return text.replace("\u202f", " ").replace("\u2212", "-")
+
+
+class Outline(HTMLParser):
+    """Collects what the tests ask of a page: tags, attributes and visible text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        """Return the attributes of every such tag."""
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def test_the_same_records_give_the_same_page(html: str) -> None:
+    assert report.render([page_samples.record()]) == html
+
+
+def test_the_page_refers_to_nothing_outside_itself(html: str) -> None:
+    outline = Outline(html)
+    targets = [
+        value
+        for _, attributes in outline.tags
+        for name, value in attributes.items()
+        if name in ("src", "href", "srcset", "action", "data", "poster")
+    ]
+    assert targets
+    assert all(t is not None and t.startswith(("#", "data:")) for t in targets)
+    assert not outline.all("script")
+    style = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
+    assert "url(" not in style[0]
+    assert "@import" not in style[0]
+
+
+def test_every_link_leads_somewhere_and_ids_are_unique(html: str) -> None:
+    outline = Outline(html)
+    ids = [a["id"] for _, a in outline.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    links = [str(a["href"])[1:] for a in outline.all("a")]
+    assert {"perceptron", "question-1-1", "question-1-3"} <= set(links)
+    assert set(links) <= set(ids)
+
+
+def test_hostile_text_is_shown_and_not_obeyed() -> None:
+    evil = "<script>alert('verdict')</script>"
+    sample = page_samples.record(
+        verdicts={"1.1": evil},
+        notices=(NOTICE,),
+        config={"train_points": evil, "repeats": 3, "seed": '"><img src=x>'},
+    )
+    outline = Outline(report.render([sample]))
+    assert not outline.all("script")
+    assert len(outline.all("img")) == 2
+    for text in (evil, NOTICE, "alert('facts')", '"><img src=x>', "Accuracies <b>of all</b> runs."):
+        assert text in outline.text
+
+
+def test_figures_are_embedded_with_their_words(html: str) -> None:
+    images = Outline(html).all("img")
+    assert [image["alt"] for image in images] == ["Rising curves.", "A histogram, seed 0."]
+    for image in images:
+        kind, data = str(image["src"]).split(",", 1)
+        assert kind == "data:image/svg+xml;base64"
+        assert b"<svg" in base64.b64decode(data, validate=True)[:600]
+    assert [image["width"] for image in images] == ["720", "499"]
+
+
+def test_facts_stand_with_interval_and_n(html: str) -> None:
+    text = plain(re.sub(r"\s*\n\s*", " ", Outline(html).text))
+    row = "Accuracy, hinge loss97.29 %97.22 to 97.36 %2,000"
+    assert row in text
+    assert "It classifies 96.65 % (95 % interval 96.57 to 96.73 %) of the unit square" in text
+
+
+def test_the_glance_gives_each_question_the_start_of_its_answer(html: str) -> None:
+    glance = Outline(html.split('class="glance"')[1].split("</table>")[0]).text
+    assert "On average 96.65\u202f% of the unit square." in glance
+    assert "A single set may differ" not in glance
+    assert "A single set may differ" in Outline(html).text
+    assert "Which of them, and why?Not answered by this run." in glance.replace("\n", "")
+
+
+def test_notices_lead_the_page_once_and_only_where_there_are_some(html: str) -> None:
+    assert 'class="notice"' not in html
+    sample = page_samples.record(notices=(NOTICE,))
+    noted = report.render([sample, sample])
+    assert noted.count("Please note.") == 1
+    assert noted.index("Please note.") < noted.index("<main")
+
+
+def test_columns_of_numbers_stand_on_the_right(html: str) -> None:
+    heads = re.findall(r'<th scope="col"( class="num")?>([^<]*)</th>', html)
+    assert (' class="num"', "Mean β") in heads
+    assert ("", "Layer") in heads
+    assert all(a.get("scope") for a in Outline(html).all("th"))
+    assert html.count("<table") == html.count("<caption")
+
+
+def test_write_leaves_the_page_and_its_figures(tmp_path: Path) -> None:
+    save(page_samples.record(), tmp_path / "perceptron")
+    path = report.write(tmp_path)
+    assert path == tmp_path / "index.html"
+    loaded = load(tmp_path / "perceptron")
+    assert path.read_text(encoding="utf-8") == report.render([loaded])
+    drawn = sorted(p.name for p in (tmp_path / "perceptron").glob("*.svg"))
+    assert drawn == ["narrow.svg", "wide.svg"]
+    first = path.read_bytes()
+    report.write(tmp_path)
+    assert path.read_bytes() == first
+    leftovers = [p.name for p in tmp_path.rglob(".*")]
+    assert not leftovers
+
+
+def test_an_empty_folder_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"expected any of perceptron/record.json.*found none"):
+        report.write(tmp_path)
+    with pytest.raises(RecordError, match="expected at least 1 record"):
+        report.render([])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_broken_record_leaves_the_old_page(tmp_path: Path) -> None:
+    save(page_samples.record(), tmp_path / "perceptron")
+    report.write(tmp_path)
+    before = (tmp_path / "index.html").read_bytes()
+    save(page_samples.record(facts={}), tmp_path / "perceptron")
+    with pytest.raises(RecordError, match="lacks; run the study again"):
+        report.write(tmp_path)
+    assert (tmp_path / "index.html").read_bytes() == before
+
+
+def test_a_study_without_a_page_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "draw_all", lambda record: {})
+    with pytest.raises(RecordError, match="expected a study that has a page"):
+        report.render([page_samples.record(study="unheard-of")])
+
+
+@pytest.mark.parametrize(
+    ("template", "error", "message"),
+    [
+        ("{{ fact('accuracy.hinges') }}", RecordError, "expected the fact 'accuracy.hinges'"),
+        ("{{ figure('wider') }}", ValueError, "expected one of wide, narrow, never, got 'wider'"),
+        ("{{ table(['a', 'b'], [[1, 2], [3]]) }}", ValueError, "row 1: expected 2 cells, got 1"),
+        ("{{ facts([('a', 'accuracy.hinges')]) }}", RecordError, "expected the fact"),
+    ],
+)
+def test_a_mistake_in_a_template_is_named(
+    monkeypatch: pytest.MonkeyPatch, template: str, error: type[Exception], message: str
+) -> None:
+    monkeypatch.setattr(page, "draw_all", lambda record: {})
+    head = page_samples.TEMPLATE.strip().splitlines()[0]
+    page_samples.install(monkeypatch, head + template)
+    with pytest.raises(error, match=message):
+        report.render([page_samples.record()])
+
+
+def test_optional_rows_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "draw_all", lambda record: {})
+    head = page_samples.TEMPLATE.strip().splitlines()[0]
+    rows = "[('here', 'accuracy.hinge', 'percent'), ('absent', 'no.such')]"
+    page_samples.install(monkeypatch, head + "{{ facts(" + rows + ", 'c', optional=true) }}")
+    made = report.render([page_samples.record()])
+    assert "here" in made
+    assert "absent" not in made
+
+
+def test_parameters_carry_their_units() -> None:
+    rows = page.parameters(page_samples.record())
+    assert ("train_points", "20", "points") in rows
+    assert ("repeats", "2,000", "training sets") in rows
+
+
+def test_a_grid_of_words_is_not_numeric() -> None:
+    view_ = view.View(page_samples.record(), {}, view.Numbering())
+    grid = view_.grid(["a", "b", "c"], [["C1", 1.5, None], ["C3", -2, "few"]], "")
+    assert grid.numeric == [False, True, False]
+    assert grid.rows[1][1] == "\u22122"
+
+
+def test_making_the_page_never_imports_torch(tmp_path: Path) -> None:
+    save(page_samples.record(), tmp_path / "perceptron")
+    code = (
+        "import sys, pkgutil, importlib, pytest, page_samples\n"
+        "from firstlight import figures, report\n"
+        "for m in pkgutil.iter_modules(figures.__path__):\n"
+        "    importlib.import_module('firstlight.plotting.' + m.name)\n"
+        "page_samples.install(pytest.MonkeyPatch())\n"
+        "report.write(sys.argv[1])\n"
+        "print([m for m in ('torch', 'numba', 'sklearn', 'matplotlib.pyplot') if m in sys.modules])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == "[]"

@@ -1,0 +1,225 @@
+"""The fast path changes how a network is trained, never what is learned; large batches are exact."""
+
+import ctypes
+import shutil
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from firstlight.models.minigooglenet import MiniGoogLeNet
+from firstlight.train import PLAIN, FastPath, accumulate, fit, memory, pick
+from firstlight.train.accumulate import bounds, length, part
+from firstlight.train.acceleration import applied, has_fast_bfloat16, operations
+
+
+def network() -> nn.Sequential:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Flatten(), nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))
+
+
+def batch(n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    draw = torch.Generator().manual_seed(1)
+    return torch.randn(n, 6, generator=draw), torch.randint(0, 3, (n,), generator=draw)
+
+
+@pytest.mark.parametrize("micro", [1, 2, 3, 7, 16, 17, 18, 100, None])
+def test_micro_batches_give_the_whole_batchs_gradient(micro: int | None) -> None:
+    x, y = batch(17)
+    whole, parts = network(), network()
+    expected = functional.cross_entropy(whole(x), y)
+    expected.backward()
+    expected = expected.detach()
+    loss = accumulate(parts, functional.cross_entropy, x, y, micro_batch=micro)
+    assert float(loss) == pytest.approx(float(expected), rel=1e-6)
+    for a, b in zip(whole.parameters(), parts.parameters(), strict=True):
+        assert torch.allclose(a.grad, b.grad, rtol=1e-5, atol=1e-7)  # type: ignore[arg-type]
+
+
+def test_gradients_are_added_to_those_that_are_there() -> None:
+    x, y = batch(8)
+    once, twice = network(), network()
+    accumulate(once, functional.cross_entropy, x, y)
+    for _ in range(2):
+        accumulate(twice, functional.cross_entropy, x, y, micro_batch=3)
+    for a, b in zip(once.parameters(), twice.parameters(), strict=True):
+        assert torch.allclose(2 * a.grad, b.grad, rtol=1e-5, atol=1e-7)  # type: ignore[operator,arg-type]
+
+
+@pytest.mark.parametrize("samples", [1, 2, 9, 10, 64, 65])
+@pytest.mark.parametrize("micro", [1, 2, 4, 64, None])
+def test_micro_batches_cover_every_sample_and_leave_no_single_one(
+    samples: int, micro: int | None
+) -> None:
+    cuts = bounds(samples, micro)
+    assert [i for low, high in cuts for i in range(low, high)] == list(range(samples))
+    sizes = [high - low for low, high in cuts]
+    assert max(sizes) <= (micro or samples) + 1
+    assert micro == 1 or len(sizes) == 1 or min(sizes) > 1
+
+
+def test_parts_of_tuples_and_mappings() -> None:
+    x = torch.arange(6)
+    assert length({"a": x, "b": (x, x)}) == 6
+    found = part({"a": x, "b": (x, [x]), "c": "text"}, 2, 4)
+    assert found["a"].tolist() == found["b"][0].tolist() == found["b"][1][0].tolist() == [2, 3]
+    assert found["c"] == "text"
+
+
+def test_bad_batches_are_refused() -> None:
+    x, y = batch(4)
+    with pytest.raises(ValueError, match="micro_batch: expected at least 1, got 0"):
+        accumulate(network(), functional.cross_entropy, x, y, micro_batch=0)
+    with pytest.raises(ValueError, match="at least 1 sample"):
+        accumulate(network(), functional.cross_entropy, x[:0], y[:0])
+    with pytest.raises(TypeError, match="batch: expected tensors"):
+        length(3)
+
+
+def test_a_fit_in_micro_batches_equals_a_fit_in_whole_ones() -> None:
+    x, y = batch(40)
+    order = [torch.arange(25), torch.arange(25, 40), torch.arange(40)]
+    models = network(), network()
+    losses = []
+    for model, micro in zip(models, (None, 8), strict=True):
+        optimizer = torch.optim.SGD(model.parameters(), lr=1.0, momentum=0.9)
+        # in float32: bfloat16 rounds by more than the tolerance
+        done = fit(model, x, y, order, optimizer, lambda _: 0.1, micro_batch=micro, path=PLAIN)
+        losses.append(done.losses)
+    assert torch.allclose(losses[0], losses[1], rtol=1e-5)
+    for a, b in zip(*(model.parameters() for model in models), strict=True):
+        assert torch.allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def images(n: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
+    draw = torch.Generator().manual_seed(2)
+    return torch.randn(n, 1, 32, 32, generator=draw), torch.randint(0, 10, (n,), generator=draw)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        FastPath(channels_last=True),
+        FastPath(fused=True),
+        FastPath(memory_kept=True),
+        FastPath(channels_last=True, fused=True, memory_kept=True),
+    ],
+    ids=str,
+)
+def test_every_path_in_full_precision_learns_the_same(path: FastPath) -> None:
+    x, y = images()
+    order = list(torch.arange(12).split(4))
+    states = []
+    for chosen in (PLAIN, path):
+        model = MiniGoogLeNet(torch.Generator().manual_seed(0), width=0.05).double()
+        optimizer = torch.optim.SGD(model.parameters(), lr=1.0, momentum=0.9)
+        fit(model, x.double(), y, order, optimizer, lambda _: 0.01, path=chosen)
+        states.append(model.state_dict())
+    for name, value in states[0].items():
+        assert torch.allclose(value, states[1][name], rtol=1e-7, atol=1e-9), name
+
+
+def test_bfloat16_stays_close() -> None:
+    x, _ = images()
+    model = MiniGoogLeNet(torch.Generator().manual_seed(0), width=0.05).eval()
+    expected = model(x)
+    with applied(FastPath(bfloat16=True), model) as forward:
+        found = forward(x)
+    assert found.dtype is torch.float32
+    assert torch.allclose(found, expected, rtol=0.1, atol=0.1)
+    assert not torch.equal(found, expected)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch's own, inside its compiler
+def test_a_compiled_network_gives_the_same_outputs_at_every_size() -> None:
+    model = network()
+    with applied(FastPath(compiled=True), model) as forward:
+        for n in (8, 3, 8):
+            x, _ = batch(n)
+            assert torch.allclose(forward(x), model(x), rtol=1e-5, atol=1e-6)
+
+
+def test_what_is_picked() -> None:
+    x, _ = images(4)
+    model = MiniGoogLeNet(torch.Generator().manual_seed(0), width=0.05)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    path = pick(model, x, optimizer=optimizer)
+    assert (path.channels_last, path.fused, path.compiled) == (True, True, False)
+    assert path.memory_kept
+    assert path.bfloat16 == has_fast_bfloat16(torch.device("cpu"))
+    assert not pick(nn.Linear(2, 1), torch.zeros(3, 2), samples=100).channels_last
+    assert "channels last" in str(path)
+    assert str(PLAIN) == "float32"
+
+
+@pytest.mark.parametrize(("amx", "compiler"), [(True, "g++"), (True, None), (False, "g++")])
+def test_long_trainings_are_compiled_where_it_pays_and_can_be_done(
+    monkeypatch: pytest.MonkeyPatch, amx: bool, compiler: str | None
+) -> None:
+    x, _ = images(4)
+    model = MiniGoogLeNet(torch.Generator().manual_seed(0), width=0.05)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(shutil, "which", lambda name: compiler)
+    assert pick(model, x, samples=10**12).compiled == (amx and compiler is not None)
+    assert not pick(model, x, samples=100).compiled
+
+
+def test_fused_is_left_alone_where_training_has_begun() -> None:
+    x, y = batch(4)
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters())
+    functional.cross_entropy(model(x), y).backward()
+    optimizer.step()
+    assert not pick(model, x, optimizer=optimizer).fused
+    assert not pick(model, x, optimizer=torch.optim.LBFGS(model.parameters())).fused
+
+
+def test_operations_of_a_convolution_and_a_matrix_product() -> None:
+    """Two for each multiplication with addition, and a training step counts three times."""
+    assert operations(nn.Linear(7, 5), torch.zeros(3, 7)) == 3 * 2 * 3 * 7 * 5
+    conv = nn.Conv2d(2, 3, 3)
+    assert operations(conv, torch.zeros(1, 2, 10, 10)) == 3 * 2 * 8 * 8 * 3 * 2 * 9
+
+
+def test_counting_operations_leaves_the_model_as_it_was() -> None:
+    model = nn.Sequential(nn.BatchNorm1d(6), nn.Dropout()).train()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    state = torch.get_rng_state()
+    operations(model, torch.randn(4, 6, generator=torch.Generator().manual_seed(0)))
+    assert model.training
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+
+
+def test_memory_settings_are_put_back_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[int, int]] = []
+
+    class Library:
+        @staticmethod
+        def mallopt(name: int, value: int) -> int:
+            calls.append((name, value))
+            return 1
+
+        @staticmethod
+        def malloc_trim(pad: int) -> int:
+            calls.append((-99, pad))
+            return 1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: Library)
+
+    def fail() -> None:
+        with memory.kept() as can:
+            assert can
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        fail()
+    assert calls == [(-1, 2**31 - 1), (-4, 0), (-1, 128 * 1024), (-4, 65_536), (-99, 0)]
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    with memory.kept() as can:
+        assert not can
