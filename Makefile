@@ -8,28 +8,37 @@ export FIRSTLIGHT_DATA
 # Imports what the lab imports, so that its bytecode is there also where Python is told to write none.
 IMPORTS := import pkgutil, torch._dynamo, firstlight; \
 	[pkgutil.resolve_name(m.name) for m in pkgutil.walk_packages(firstlight.__path__, 'firstlight.') \
-	if 'bench' not in m.name]
+	if not m.name.endswith('__main__')]
 
-.PHONY: lab test lint bench clean
+.PHONY: lab test lint map same bench clean
 
 lab: .venv/lab
 	$(BIN)/firstlight lab --preset quick
 
 test: .venv/test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: .venv/test
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
+	$(BIN)/basedpyright --level error
 
+# The rooms of the package, who imports whom, and what the rules count.
+map: .venv/lab
+	$(BIN)/python tests/helpers/house.py
+
+# Every answer of the quick lab against the committed hashes; or against a folder that another
+# version made here: make same WITH=folder. FIRSTLIGHT_DATA says on which images.
+same: .venv/lab
+	rm -rf runs/same
+	$(BIN)/firstlight lab --preset quick --out runs/same
+	$(BIN)/python tests/same_answers.py runs/same $(if $(WITH),--with $(WITH))
+
+# Alone on the machine: a busy second core makes every figure worthless. make bench NAME=probe for one.
+NAME ?= perceptron probe ensemble regularization ranges cyclical
 bench: .venv/bench
-	$(BIN)/firstlight bench perceptron
-	$(BIN)/firstlight bench probe
-	$(BIN)/firstlight bench ensemble
-	$(BIN)/firstlight bench regularization
-	$(BIN)/firstlight bench ranges
-	$(BIN)/firstlight bench cyclical
+	for name in $(NAME); do $(BIN)/python -m benchmarks $$name || exit 1; done
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -17,10 +17,10 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from firstlight import data as datasets
-from firstlight.record.provenance import cores
 from firstlight.data.split import split, standardized
 from firstlight.models.minigooglenet import MiniGoogLeNet, resized
-from firstlight.ranges import ModelStep, lr_range as learning_rate
+from firstlight.ranges import ModelStep, measure_learning_rate
+from firstlight.record.provenance import cores
 from firstlight.train import pick
 from firstlight.train.acceleration import applied, operations
 
@@ -67,8 +67,8 @@ def ours(task: Task) -> str:
     path = pick(model, example, optimizer=optimizer, samples=task.steps * BATCH)
     with applied(path, model, optimizer) as forward:
         step = ModelStep(model, optimizer, functional.cross_entropy, forward=forward)
-        curve = learning_rate(step, task.loader(), low=LOW, high=HIGH, steps=task.steps)
-    _check("firstlight", curve.losses.shape[1], task.steps)
+        found = measure_learning_rate(step, task.loader(), low=LOW, high=HIGH, steps=task.steps)
+    _check("firstlight", found.losses.shape[1], task.steps)
     return str(path)
 
 

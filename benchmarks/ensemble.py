@@ -19,9 +19,9 @@ import torch
 from benchmarks.ensemble_jax import Jax, JaxPlain
 from benchmarks.ensemble_peers import Baddbmm, Compiled, Loop, Peer, Problem, Vmap
 from benchmarks.ensemble_scale import arithmetic, gpu_lines, matrix_rate, scale_rows, scale_table
-from firstlight.record.provenance import cores
 from firstlight.ensemble import Network, Training, train
 from firstlight.ensemble.initial import initial
+from firstlight.record.provenance import cores
 from firstlight.seeds import generator
 
 NETWORK = Network((1, *[2] * 9, 1))

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
+from firstlight.ensemble.reference import layers, outputs
 from firstlight.ensemble.spec import Network, Training
-from firstlight.ensemble.stacked_layers import layers, outputs
 
 Order = NDArray[np.int64]
 

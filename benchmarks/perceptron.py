@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from firstlight.record.provenance import cores
 from firstlight.margin.lanes import Trained, train
+from firstlight.record.provenance import cores
 from firstlight.seeds import generator
 
 MARGINS = {"perceptron": 0.0, "hinge": 1.0}

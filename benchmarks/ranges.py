@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.ranges_peers import Rule, rules
 from benchmarks.ranges_shapes import FLAT, NOISES, RISING, SHAPES, Shape, sample, truth
 from firstlight.seeds import generator
-
-Array = NDArray[np.float64]
+from firstlight.types import Floats
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Accuracy:
     answered: float
 
 
-def suggestions(rule: Rule, values: Array, curves: Array) -> Array:
+def suggestions(rule: Rule, values: Floats, curves: Floats) -> Floats:
     """Return what a rule suggests for each curve, NaN for no answer.
 
     Args:
@@ -45,8 +43,8 @@ def suggestions(rule: Rule, values: Array, curves: Array) -> Array:
         values: shape (k,).
         curves: shape (curves, k).
     """
-    found = [rule(values, losses) for losses in curves]
-    return np.array([np.nan if f is None else f for f in found])
+    rates = [rule(values, losses) for losses in curves]
+    return np.array([np.nan if rate is None else rate for rate in rates])
 
 
 def accuracy(
@@ -57,21 +55,21 @@ def accuracy(
     for shape in shapes:
         values, curves = sample(shape, noise, seeds)
         ratios.append(suggestions(rule, values, curves) / truth(shape).steepest)
-    told = [r[np.isfinite(r)] for r in ratios]
-    every = np.concatenate(told)
+    answers = [r[np.isfinite(r)] for r in ratios]
+    every = np.concatenate(answers)
     if not every.size:
         return Accuracy(name, noise, np.nan, np.nan, np.nan, 0.0)
-    medians = np.array([np.median(r) for r in told if r.size])
+    medians = np.array([np.median(r) for r in answers if r.size])
     low, high = np.quantile(every, [0.25, 0.75])
     worst = medians[np.abs(np.log(medians)).argmax()]
     share = every.size / sum(r.size for r in ratios)
     return Accuracy(name, noise, float(np.median(every)), high / low, float(worst), share)
 
 
-def odd_curves(seeds: int) -> dict[str, tuple[Array, Array]]:
+def hard_curves(seeds: int) -> dict[str, tuple[Floats, Floats, float | None]]:
     """Return curves that a finder should refuse, and some that it should not, by name.
 
-    Each is (values, curves); a right answer is none for the first two and one for the others.
+    Each is (values, curves, the right answer), with None for the first two, which have none.
     """
     rng = generator(0, "bench", "ranges")
     values = np.logspace(-6, 0, 100)
@@ -79,25 +77,28 @@ def odd_curves(seeds: int) -> dict[str, tuple[Array, Array]]:
     flat = np.concatenate([2.3 + 0.2 * draw(rng, size) for draw in FLAT.values()])
     up = np.concatenate([2.3 + f(t) + 0.2 * rng.normal(size=size) for f in RISING.values()])
     shapes = {shape.name: shape for shape in SHAPES}
-    broken = sample(shapes["sigmoid"], 0.05, seeds)
-    broken[1][:, 75:] = np.nan
-    return {
-        "flat": (values, flat),
-        "rising": (values, up),
-        "NaN from step 75": broken,
-        "negative": sample(shapes["negative"], 0.05, seeds),
-        "10 candidates": sample(shapes["few candidates"], 0.05, seeds),
+    curves: dict[str, tuple[Floats, Floats, float | None]] = {
+        "flat": (values, flat, None),
+        "rising": (values, up, None),
     }
+    for kind, name in {
+        "NaN from step 75": "sigmoid",
+        "negative": "negative",
+        "10 candidates": "few candidates",
+    }.items():
+        curves[kind] = (*sample(shapes[name], 0.05, seeds), truth(shapes[name]).steepest)
+    curves["NaN from step 75"][1][:, 75:] = np.nan
+    return curves
 
 
-def near(rule: Rule, values: Array, curves: Array, target: float | None) -> tuple[float, float]:
+def near(rule: Rule, values: Floats, curves: Floats, target: float | None) -> tuple[float, float]:
     """Return the shares of curves with an answer, and with one within a factor 2 of ``target``."""
-    found = suggestions(rule, values, curves)
-    told = np.isfinite(found)
+    rates = suggestions(rule, values, curves)
+    answered = np.isfinite(rates)
     if target is None:
-        return float(told.mean()), np.nan
-    right = told & (np.abs(np.log(np.where(told, found, 1.0) / target)) <= np.log(2))
-    return float(told.mean()), float(right.mean())
+        return float(answered.mean()), np.nan
+    right = answered & (np.abs(np.log(np.where(answered, rates, 1.0) / target)) <= np.log(2))
+    return float(answered.mean()), float(right.mean())
 
 
 @contextmanager
@@ -112,35 +113,24 @@ def _quiet() -> Iterator[None]:
 
 
 def measure(seeds: int = 20) -> tuple[list[Accuracy], dict[str, dict[str, tuple[float, float]]]]:
-    """Return the accuracy of each rule at each noise, and its answers to odd curves.
+    """Return the accuracy of each rule at each noise, and its answers to hard curves.
 
     Args:
         seeds: curves of each shape and noise.
     """
-    found, _ = rules()
-    shapes = {shape.name: shape for shape in SHAPES}
-    known = {
-        "NaN from step 75": "sigmoid",
-        "negative": "negative",
-        "10 candidates": "few candidates",
-    }
+    known, _ = rules()
     with _quiet(), np.errstate(all="ignore"):
-        rows = [accuracy(n, rule, noise, seeds) for noise in NOISES for n, rule in found.items()]
-        odd = {
-            kind: {
-                name: near(
-                    rule, *curves, truth(shapes[known[kind]]).steepest if kind in known else None
-                )
-                for name, rule in found.items()
-            }
-            for kind, curves in odd_curves(seeds).items()
+        rows = [accuracy(n, rule, noise, seeds) for noise in NOISES for n, rule in known.items()]
+        hard = {
+            kind: {name: near(rule, *curves) for name, rule in known.items()}
+            for kind, curves in hard_curves(seeds).items()
         }
-    return rows, odd
+    return rows, hard
 
 
 def table(
     rows: Sequence[Accuracy],
-    odd: Mapping[str, Mapping[str, tuple[float, float]]],
+    hard: Mapping[str, Mapping[str, tuple[float, float]]],
     missing: Sequence[str] = (),
 ) -> str:
     """Return both comparisons as aligned text."""
@@ -151,15 +141,15 @@ def table(
         f"{row.answered:>9.0%}"
         for row in rows
     ]
-    names = list(next(iter(odd.values())))
+    names = list(next(iter(hard.values())))
     lines += [
         "",
         "Curves with an answer (right within a factor 2); none is right for flat and rising",
     ]
     lines += [f"{'curve':<18}" + "".join(f"{name:>20}" for name in names)]
     lines += [
-        f"{kind:<18}" + "".join(f"{_share(*told[name]):>20}" for name in names)
-        for kind, told in odd.items()
+        f"{kind:<18}" + "".join(f"{_share(*answers[name]):>20}" for name in names)
+        for kind, answers in hard.items()
     ]
     if missing:
         lines.append(f"Not installed, so not shown: {', '.join(missing)}.")

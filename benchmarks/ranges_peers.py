@@ -8,41 +8,40 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from firstlight.ranges import read_curve
-from firstlight.ranges.curve.valley import lagged, valley_index
+from firstlight.ranges.curve.features import moving_average, valley_index
+from firstlight.types import Floats
 
-Array = NDArray[np.float64]
-Rule = Callable[[Array, Array], float | None]
+Rule = Callable[[Floats, Floats], float | None]
 
 
-def ours(values: Array, losses: Array) -> float | None:
+def ours(values: Floats, losses: Floats) -> float | None:
     """Return our steepest value where the verdict is "read"."""
     bounds = read_curve(values, losses, bootstrap=0)
     value = bounds.steepest.value
     return float(value) if bounds.verdict == "read" and value is not None else None
 
 
-def _until(smooth: Array, times: float, first: int) -> int:
+def _until(smooth: Floats, times: float, first: int) -> int:
     """Return how many steps run before a sweep stops: at a loss above ``times`` the best so far."""
     best = np.minimum.accumulate(np.where(np.isnan(smooth), np.inf, smooth))
     over = np.flatnonzero(smooth[first:] > times * best[first:])
     return first + int(over[0]) + 1 if over.size else smooth.size
 
 
-def fastai(values: Array, losses: Array) -> float | None:
+def fastai(values: Floats, losses: Floats) -> float | None:
     """Return the valley as ``Learner.lr_find`` has it.
 
     Losses are smoothed with weight 0.98 on the past, the sweep stops above 4 × the best, and the
     first tenth and last 5 steps are left out.
     """
-    smooth = lagged(losses)
+    smooth = moving_average(losses)
     end = _until(smooth, 4.0, 0)
-    kept = slice(values.size // 10, max(0, end - 5))
-    if smooth[kept].size < 1:
+    inner = slice(values.size // 10, max(0, end - 5))
+    if smooth[inner].size < 1:
         return None
-    return float(values[kept][valley_index(smooth[kept])])
+    return float(values[inner][valley_index(smooth[inner])])
 
 
 def lightning() -> Rule:
@@ -52,13 +51,13 @@ def lightning() -> Rule:
     """
     finder_class = import_module("lightning.pytorch.tuner.lr_finder")._LRFinder
 
-    def rule(values: Array, losses: Array) -> float | None:
-        smooth = lagged(losses)
+    def rule(values: Floats, losses: Floats) -> float | None:
+        smooth = moving_average(losses)
         end = _until(smooth, 4.0, 2)
         finder = finder_class("exponential", float(values[0]), float(values[-1]), values.size)
         finder.results = {"lr": values[:end].tolist(), "loss": smooth[:end].tolist()}
-        found = finder.suggestion()
-        return None if found is None else float(found)
+        rate = finder.suggestion()
+        return None if rate is None else float(rate)
 
     return rule
 
@@ -78,7 +77,7 @@ def torch_lr_finder() -> Rule:
     """
     finder_class = import_module("torch_lr_finder").LRFinder
 
-    def rule(values: Array, losses: Array) -> float | None:
+    def rule(values: Floats, losses: Floats) -> float | None:
         smooth = losses.copy()
         for at in range(1, smooth.size):
             smooth[at] = 0.05 * losses[at] + 0.95 * smooth[at - 1]
@@ -87,21 +86,21 @@ def torch_lr_finder() -> Rule:
         finder.history = {"lr": values[:end].tolist(), "loss": smooth[:end].tolist()}
         try:
             with redirect_stdout(io.StringIO()):
-                found = float(finder.plot(ax=_NoAxes())[1])
+                rate = float(finder.plot(ax=_NoAxes())[1])
         except RuntimeError:  # its answer to fewer than 17 steps
             return None
-        return None if math.isnan(found) else found
+        return None if math.isnan(rate) else rate
 
     return rule
 
 
 def rules() -> tuple[dict[str, Rule], list[str]]:
     """Return every rule that can be run here by name, and the names of the missing libraries."""
-    found: dict[str, Rule] = {"firstlight": ours}
+    here: dict[str, Rule] = {"firstlight": ours}
     missing = []
     for name, make in {"Lightning": lightning, "pytorch-lr-finder": torch_lr_finder}.items():
         try:
-            found[name] = make()
+            here[name] = make()
         except ImportError:
             missing.append(name)
-    return found | {"fastai's valley": fastai}, missing
+    return here | {"fastai's valley": fastai}, missing

@@ -5,36 +5,35 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from firstlight.seeds import generator
+from firstlight.types import Floats
 
-Array = NDArray[np.float64]
 FINE = 200_001  # points of the grid that the bounds are computed on
 NOISES = (0.01, 0.05, 0.1, 0.2)
 
 
-def fall(u: Array, centre: float, width: float) -> Array:
+def fall(u: Floats, center: float, width: float) -> Floats:
     """Return a logistic step from 1 to 0 over the base-10 logarithm ``u`` of the value."""
-    return 1 / (1 + np.exp((u - centre) / width))
+    return 1 / (1 + np.exp((u - center) / width))
 
 
-def gompertz(u: Array, centre: float, width: float) -> Array:
+def gompertz(u: Floats, center: float, width: float) -> Floats:
     """Return a step from 1 to 0 that starts suddenly and ends slowly."""
-    return 1 - np.exp(-np.exp(-(u - centre) / width))
+    return 1 - np.exp(-np.exp(-(u - center) / width))
 
 
-def gompertz_late(u: Array, centre: float, width: float) -> Array:
+def gompertz_late(u: Floats, center: float, width: float) -> Floats:
     """Return a step from 1 to 0 that starts slowly and ends suddenly."""
-    return np.exp(-np.exp((u - centre) / width))
+    return np.exp(-np.exp((u - center) / width))
 
 
-def blow(u: Array, start: float, width: float) -> Array:
+def blow(u: Floats, start: float, width: float) -> Floats:
     """Return exponential divergence that reaches 1 at ``start``."""
     return np.exp(np.minimum((u - start) / width, 60))
 
 
-def bowl(u: Array, start: float) -> Array:
+def bowl(u: Floats, start: float) -> Floats:
     """Return quadratic divergence from ``start`` on."""
     return np.maximum(u - start, 0) ** 2
 
@@ -52,7 +51,7 @@ class Shape:
     """
 
     name: str
-    loss: Callable[[Array], Array]
+    loss: Callable[[Floats], Floats]
     left: float = -6.0
     right: float = 0.0
     steps: int = 100
@@ -90,7 +89,7 @@ SHAPES = (
     Shape("many steps", lambda u: 0.2 + 2.1 * fall(u, -3.5, 0.3) + 8 * blow(u, 0.0, 0.2), left=-8, right=1, steps=1000),
     Shape("candidates", lambda u: 0.4 + 1.9 * fall(u, -3, 0.45) + 2 * bowl(u, -1), steps=20),
     Shape("few candidates", lambda u: 0.4 + 1.9 * fall(u, -3.2, 0.5) + 1.2 * bowl(u, -1.2), steps=10),
-)  # fmt: skip
+)  # fmt: skip  # one shape a line reads as a table
 
 
 @lru_cache
@@ -108,7 +107,7 @@ def truth(shape: Shape) -> Truth:
 
 def sample(
     shape: Shape, noise: float, seeds: int, *, kind: str = "level", seed: int = 0
-) -> tuple[Array, Array]:
+) -> tuple[Floats, Floats]:
     """Return values and noisy losses, shape (seeds, steps).
 
     Args:
@@ -126,14 +125,14 @@ def sample(
     return 10**u, y + noise * size * z
 
 
-def _memory(rng: np.random.Generator, size: tuple[int, int], rho: float) -> Array:
+def _memory(rng: np.random.Generator, size: tuple[int, int], rho: float) -> Floats:
     noise = rng.normal(size=size)
     for at in range(1, size[1]):
         noise[:, at] = rho * noise[:, at - 1] + np.sqrt(1 - rho**2) * noise[:, at]
     return noise
 
 
-FLAT: dict[str, Callable[[np.random.Generator, tuple[int, int]], Array]] = {
+FLAT: dict[str, Callable[[np.random.Generator, tuple[int, int]], Floats]] = {
     "normal": lambda rng, size: rng.normal(size=size),
     "heavy tails": lambda rng, size: rng.standard_t(2, size=size),
     "skewed": lambda rng, size: rng.lognormal(size=size),
@@ -142,13 +141,13 @@ FLAT: dict[str, Callable[[np.random.Generator, tuple[int, int]], Array]] = {
 }
 """Noise of curves without a descent: name → draws of shape (seeds, steps)."""
 
-WANDERING: dict[str, Callable[[np.random.Generator, tuple[int, int]], Array]] = {
+WANDERING: dict[str, Callable[[np.random.Generator, tuple[int, int]], Floats]] = {
     "memory 0.5": lambda rng, size: _memory(rng, size, 0.5),
     "memory 0.8": lambda rng, size: _memory(rng, size, 0.8),
 }
 """Noise whose neighbours are correlated: name → draws of shape (seeds, steps)."""
 
-RISING: dict[str, Callable[[Array], Array]] = {
+RISING: dict[str, Callable[[Floats], Floats]] = {
     "rises": lambda t: 2 * t,
     "rises late": lambda t: 8 * np.maximum(t - 0.5, 0) ** 2,
     "diverges": lambda t: np.exp(30 * (t - 0.7)),

@@ -1,26 +1,30 @@
 """The five arms trained the plain way and through the sweep, in turn: images per second of both."""
 
-import statistics
 import time
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from firstlight import data, seeds
-from firstlight.studies.regularization.config import ARMS, Arm, RegularizationConfig
+from firstlight import data as data_sets
+from firstlight import seeds
 from firstlight.context import Context
-from firstlight.record.provenance import cores
 from firstlight.data.batches import count, shuffled
 from firstlight.data.split import Split, standardized
-from firstlight.studies.regularization.data import loaded, split
-from firstlight.studies.regularization.trials import DROPS, NORMS, network
+from firstlight.record import Table
+from firstlight.record.provenance import cores
+from firstlight.record.store import TrialResult
+from firstlight.studies.regularization.config import RegularizationConfig
+from firstlight.studies.regularization.labels import VARIANTS
+from firstlight.studies.regularization.run import Trial, images_of, network
 from firstlight.sweep import run_trials
 from firstlight.train import PLAIN, fit, one_cycle
+from firstlight.types import Tick
 
 ROUNDS = 3
 """Each way is timed this many times, in turn; the medians are compared."""
@@ -29,15 +33,15 @@ WARM_UP_STEPS = 20
 """Updates before the clock starts, on both sides."""
 
 
-def plain_network(arm: Arm, config: RegularizationConfig) -> nn.Sequential:
+def plain_network(arm: str, config: RegularizationConfig) -> nn.Sequential:
     """Return the arm's LeNet-5 as it is usually written, from PyTorch's own layers."""
-    layers: list[nn.Module] = []
+    variant, layers = VARIANTS[arm], list[nn.Module]()
 
     def extra(name: str, norm: Callable[[int], nn.Module], width: int) -> list[nn.Module]:
-        return [norm(width)] if name in NORMS[arm] else []
+        return [norm(width)] if name in variant.norms else []
 
     def drop(probability: float) -> list[nn.Module]:
-        return [nn.Dropout(probability)] if arm in DROPS else []
+        return [nn.Dropout(probability)] if variant.drops else []
 
     layers += extra("input", nn.BatchNorm2d, 1) + drop(config.input_dropout)
     for name, conv in (("conv1", nn.Conv2d(1, 6, 5, padding=2)), ("conv2", nn.Conv2d(6, 16, 5))):
@@ -77,42 +81,36 @@ def time_plain(parts: Split, config: RegularizationConfig) -> float:
     return seconds
 
 
-def train_only(
-    spec: dict[str, Any], tick: Callable[[int, int], None]
-) -> tuple[dict[str, float | int | str], dict[str, Any]]:
+def train_only(trial: Trial, context: Context, tick: Tick) -> TrialResult:
     """Train one arm for one epoch and return when it began and ended: the work of a trial."""
-    config = RegularizationConfig(**spec["config"])
-    images, labels = standardized(loaded(spec["_data"], spec["config"], "cpu")).train
-    model = network(spec["arm"], config, 0)
-    steps = count(len(images), config.batch_size)
-    rate = one_cycle(config.learning_rate, steps)
+    config = trial.config
+    images, labels = standardized(images_of(config, context)).train
+    model = network(trial)
+    rate = one_cycle(config.learning_rate, count(len(images), config.batch_size))
     optimizer = torch.optim.Adam(model.parameters(), lr=rate(0), fused=True)
     draw = seeds.generator(config.seed, "batches")
     warm = islice(shuffled(len(images), config.batch_size, draw), WARM_UP_STEPS)
     fit(model, images, labels, warm, optimizer, rate, path=PLAIN)
-    started = time.monotonic()
+    facts = Table[float | int | str]()
+    facts.put("started", time.monotonic())
     order = shuffled(len(images), config.batch_size, draw)
     fit(model, images, labels, order, optimizer, rate, path=PLAIN)
-    return {"started": started, "ended": time.monotonic()}, {}
+    facts.put("ended", time.monotonic())
+    return TrialResult(facts)
 
 
-def time_ours(config: RegularizationConfig, folder: Path | None) -> float:
+def time_ours(config: RegularizationConfig, context: Context) -> float:
     """Return the seconds that one epoch of every arm takes in the sweep's processes.
 
     Each arm is trained as often as there are cores, so that all of them stay busy; the time from
     the first update to the last, on the clock that all processes share, is divided by that number.
     What happens in between, such as setting up the next network, counts against the sweep.
     """
-    place = None if folder is None else str(folder)
-    values = {"train_images": config.train_images}
-    specs = {
-        f"{arm}-{again}": {"arm": arm, "config": values, "_data": place}
-        for again in range(cores())
-        for arm in config.arms
-    }
-    results = run_trials("benchmarks.regularization:train_only", specs, Context()).values()
-    first = min(float(result.facts["started"]) for result in results)
-    last = max(float(result.facts["ended"]) for result in results)
+    repeats = range(cores())
+    specs = {f"{arm}-{i}": Trial(config, arm, 0) for i in repeats for arm in config.arms}
+    results = run_trials(train_only, specs, context).values()
+    first = min(float(result.facts.get("started")) for result in results)
+    last = max(float(result.facts.get("ended")) for result in results)
     return (last - first) / cores()
 
 
@@ -124,24 +122,20 @@ def run(data: Path | None = None, train_images: int = 6_000) -> str:
         train_images: images of each arm's epoch, before the validation part is split off.
     """
     config = RegularizationConfig(train_images=train_images)
-    parts = standardized(split(_load(data), config))
-    images = len(parts.train[0]) * len(ARMS)
+    context = Context(dataset=data_sets.load("mnist", folder=data, download=False))
+    parts = standardized(images_of(config, context))
+    images = len(parts.train[0]) * len(config.arms)
     plain, ours = [], []
     for _ in range(ROUNDS):
         plain.append(images / time_plain(parts, config))
-        ours.append(images / time_ours(config, data))
-    first, second = statistics.median(plain), statistics.median(ours)
+        ours.append(images / time_ours(config, context))
     lines = [
-        f"regularization: {len(ARMS)} arms of LeNet-5, {len(parts.train[0]):,} images an epoch, "
+        f"regularization: {len(config.arms)} arms of LeNet-5, {len(parts.train[0]):,} images an epoch, "
         f"batch {config.batch_size}, {cores()} cores; median of {ROUNDS} rounds in turn",
         f"  plain  nn.Sequential, DataLoader, {torch.get_num_threads()} threads "
-        f"{first:12,.0f} images/s   ({min(plain):,.0f} to {max(plain):,.0f})",
+        f"{median(plain):12,.0f} images/s   ({min(plain):,.0f} to {max(plain):,.0f})",
         f"  ours   sweep, {cores()} processes of one thread       "
-        f"{second:12,.0f} images/s   ({min(ours):,.0f} to {max(ours):,.0f})",
-        f"  ratio  {second / first:.2f}",
+        f"{median(ours):12,.0f} images/s   ({min(ours):,.0f} to {max(ours):,.0f})",
+        f"  ratio  {median(ours) / median(plain):.2f}",
     ]
     return "\n".join(lines)
-
-
-def _load(folder: Path | None) -> data.Dataset:
-    return data.load("mnist", folder=folder, download=False)

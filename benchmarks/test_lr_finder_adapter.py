@@ -1,4 +1,11 @@
-"""Programs written for pytorch-lr-finder run on our engine, by an adapter with its names."""
+"""Programs written for pytorch-lr-finder run on our engine, by an adapter with its names.
+
+Not part of ``make test``. From the repository's root, with a checkout of pytorch-lr-finder::
+
+    FIRSTLIGHT_LR_FINDER_SUITE=…/pytorch-lr-finder/tests python -m pytest benchmarks/test_lr_finder_adapter.py
+
+Without the variable their own tests are skipped, and two of ours run.
+"""
 
 import os
 import subprocess
@@ -64,10 +71,9 @@ def test_a_range_test_ends_where_the_loss_diverges(theirs: ModuleType) -> None:
 def outcomes(package: Path) -> dict[str, str]:
     """Run their tests against a package and return each test's outcome."""
     path = os.pathsep.join([str(package), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "--tb=no"],
-        cwd=SUITE, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "--tb=no"]
+    env = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(command, cwd=SUITE, env=env, capture_output=True, text=True, check=False)
     words = (line.split() for line in done.stdout.splitlines())
     return {w[1]: w[0] for w in words if len(w) > 1 and w[0] in ("PASSED", "FAILED", "ERROR")}
 

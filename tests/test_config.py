@@ -2,17 +2,18 @@ import json
 
 import pytest
 
-from firstlight.studies import STUDIES, config_of
+from firstlight.errors import ConfigError
+from firstlight.studies import REGISTRY, study_of
 from firstlight.studies.perceptron.config import PerceptronConfig
 from firstlight.studies.regularization.config import RegularizationConfig
-from firstlight.errors import ConfigError
 
 
-@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize("study", REGISTRY)
 @pytest.mark.parametrize("preset", ["quick", "full"])
 def test_a_config_survives_json(study: str, preset: str) -> None:
-    config = STUDIES[study].preset(preset, seed=7)
-    assert STUDIES[study].from_dict(json.loads(json.dumps(config.as_dict()))) == config
+    kind = REGISTRY[study].config
+    config = kind.preset(preset, seed=7)
+    assert kind.from_dict(json.loads(json.dumps(config.as_dict()))) == config
     assert config.seed == 7
 
 
@@ -50,6 +51,6 @@ def test_arms_must_be_known_and_distinct(arms: object) -> None:
 
 def test_unknown_study_and_preset_are_named() -> None:
     with pytest.raises(ConfigError, match="perceptron, initialization, dying-relu, regularization"):
-        config_of("nothing")
+        study_of("nothing")
     with pytest.raises(ConfigError, match="quick or full"):
         PerceptronConfig.preset("slow")

@@ -110,3 +110,13 @@ def test_direction_needs_the_whole_interval(fact: Fact, sign: int) -> None:
 def test_bad_input_is_refused(call: object) -> None:
     with pytest.raises(ValueError, match="expected"):
         call()  # type: ignore[operator]
+
+
+def test_geometric_mean_and_its_edges() -> None:
+    fact = stats.geometric_mean([0.5, 2.0, 1.0])
+    assert fact.value == pytest.approx(1.0)
+    assert fact.low is not None
+    assert fact.high is not None
+    assert fact.low == pytest.approx(1 / fact.high)
+    zero = stats.geometric_mean([0.0, 1.0, 2.0])
+    assert (zero.value, zero.low, zero.n) == (1.0, None, 3)

@@ -1,9 +1,9 @@
-"""Numbers on the page: decimals, intervals, signs, dashes, first sentences."""
+"""Numbers on the page: decimals, intervals, signs, dashes."""
 
 import pytest
 
-from firstlight.record.record import Fact
 from firstlight import text as fmt
+from firstlight.record import Fact
 
 
 def plain(text: str) -> str:
@@ -100,19 +100,23 @@ def test_an_unknown_kind_is_refused() -> None:
         fmt.value(Fact(1.0), "percents")
 
 
-@pytest.mark.parametrize(
-    ("text", "first"),
-    [
-        ("Hinge, by 0.6 points. The gap is clear.", "Hinge, by 0.6 points."),
-        ("One sentence only.", "One sentence only."),
-        ("Compare Fig. 2 and e.g. Lu et al. The rest.", "Compare Fig. 2 and e.g. Lu et al. The rest."),
-        ("Is it? Yes.", "Is it?"),
-        ("", ""),
-    ],
-)  # fmt: skip
-def test_first_sentence(text: str, first: str) -> None:
-    assert fmt.first_sentence(text) == first
-
-
 def test_a_per_cent_sign_stays_with_its_number() -> None:
     assert fmt.tie("95 % of 3 points, in % too") == "95\u202f% of 3 points, in % too"
+
+
+def test_both_ends_of_a_signed_interval_have_signs() -> None:
+    text = plain(fmt.estimate(Fact(0.0062, 0.0047, 0.0077), "points"))
+    assert text == "+0.62 points (95 % interval +0.47 to +0.77 points)"
+    assert plain(fmt.value(Fact(0.0062, 0.0047, 0.0077), "gap")) == "0.62 points"
+
+
+def test_zero_has_no_sign_after_rounding() -> None:
+    assert plain(fmt.value(Fact(-1e-9), "points")) == "0.00 points"
+    assert "-" not in plain(fmt.estimate(Fact(-1e-14, -2e-14, 2e-14), "points"))
+
+
+@pytest.mark.parametrize(
+    ("p", "words"), [(0.5, "p = 0.5"), (0.0123, "p = 0.012"), (1e-12, "p < 0.0001"), (1.0, "p = 1")]
+)
+def test_p_values(p: float, words: str) -> None:
+    assert fmt.p_value(p) == words

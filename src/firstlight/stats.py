@@ -60,6 +60,26 @@ def _standard_error(x: np.ndarray) -> float:
     return float(x.std(ddof=1)) / math.sqrt(x.size)
 
 
+def geometric_mean(values: Any) -> Fact:
+    """Return exp of the mean logarithm, with the interval of that mean.
+
+    Where a value is not a positive number, the plain median is returned without an interval.
+
+    Args:
+        values: shape (n,), independent ratios.
+
+    Example:
+        >>> round(geometric_mean([0.5, 2.0]).value, 6)
+        1.0
+    """
+    x = _vector("values", values)
+    if not (np.isfinite(x) & (x > 0)).all():
+        return Fact(float(np.median(x)), n=x.size)
+    fact = mean(np.log(x))
+    ends = (None if end is None else float(np.exp(end)) for end in (fact.low, fact.high))
+    return Fact(float(np.exp(float(fact))), *ends, fact.n)
+
+
 def paired_difference(first: Any, second: Any) -> Fact:
     """Return the mean of ``first − second`` with Student's t interval over the pairs.
 
@@ -110,6 +130,30 @@ def mcnemar(first_only: int, second_only: int) -> float:
     if discordant == 0:
         return 1.0
     return float(scipy_stats.binomtest(first_only, discordant, 0.5).pvalue)
+
+
+def combined_p(values: list[float]) -> float:
+    """Return one valid p-value from several that may depend on each other in any way.
+
+    Tests of several trainings share the test images, so neither may their counts be summed nor
+    their p-values multiplied. With k values and r = ⌈k/2⌉ the result is min(1, k/r · p₍ᵣ₎), p₍ᵣ₎
+    being the r-th smallest: about twice the median; for one value it is that value.
+
+    Args:
+        values: p-values, at least one.
+
+    Example:
+        >>> combined_p([0.01]), combined_p([0.01, 0.5])
+        (0.01, 0.02)
+
+    Source: B. Rüger, "Das maximale Signifikanzniveau des Tests: Lehne H₀ ab, wenn k unter n
+    gegebenen Tests zur Ablehnung führen", Metrika 25 (1978).
+    """
+    if not values:
+        raise ValueError("values: expected at least one p-value, got none")
+    k = len(values)
+    r = (k + 1) // 2
+    return min(1.0, k / r * sorted(values)[r - 1])
 
 
 def direction(fact: Fact) -> int:

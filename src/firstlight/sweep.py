@@ -111,9 +111,7 @@ def _perform(
     return result
 
 
-def _perform_in_worker(
-    function: Function[S], name: str, spec: S, path: Path | None
-) -> TrialResult:
+def _perform_in_worker(function: Function[S], name: str, spec: S, path: Path | None) -> TrialResult:
     return _perform(
         function, spec, path, _context, lambda done, total: _ticks.put((name, done, total))
     )

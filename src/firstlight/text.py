@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from firstlight.record.facts import Fact, Value
 
-KINDS = ("number", "percent", "points", "signed", "count")
-"""``percent`` and ``points`` are given as shares: 0.01 is 1 % and 1 point."""
+KINDS = ("number", "percent", "points", "gap", "signed", "count", "log")
+"""``percent``, ``points`` and ``gap`` are given as shares: 0.01 is 1 % and 1 point. ``points`` have
+signs; a ``gap`` has none, where the words around it say which is larger. ``log`` is for what lies on
+a logarithmic axis: three digits each, however wide the interval."""
 
 NONE = "–"
 """What stands where there is nothing to say."""
@@ -66,6 +68,16 @@ def number(value: float, places: int | None = None, signed: bool = False) -> str
     return text.replace("-", _MINUS)
 
 
+def digits(value: float) -> str:
+    """Return a number in three digits, or whole from 100 on: what can be read off an axis.
+
+    Example:
+        >>> digits(0.00123456), digits(1.3e-7), digits(8192)
+        ('0.00123', '1.3 × 10⁻⁷', '8,192')
+    """
+    return number(value, 0) if abs(value) >= 100 else number(float(f"{value:.3g}"))
+
+
 def _power(text: str) -> str:
     """Return Python's ``1.20e-07`` as ``1.2 × 10⁻⁷``."""
     mantissa, exponent = text.split("e")
@@ -98,11 +110,11 @@ def plain(value: Value) -> str:
 
 
 def _scale(kind: str) -> float:
-    return 100.0 if kind in ("percent", "points") else 1.0
+    return 100.0 if kind in ("percent", "points", "gap") else 1.0
 
 
 def _unit(kind: str) -> str:
-    return {"percent": f"{_GAP}%", "points": f"{_GAP}points"}.get(kind, "")
+    return {"percent": f"{_GAP}%"}.get(kind, f"{_GAP}points" if kind in ("points", "gap") else "")
 
 
 def _custom(value: Value, pattern: str) -> str:
@@ -136,6 +148,8 @@ def value(fact: Fact, kind: str = "number") -> str:
         return _custom(fact.value, kind)
     if fact.value is None or isinstance(fact.value, (str, bool)):
         return plain(fact.value)
+    if kind == "log":
+        return digits(fact.value)
     low, high = _ends(fact, kind)
     places = 0 if kind == "count" else decimals(low, high)
     if places is None and _scale(kind) != 1.0:
@@ -154,6 +168,8 @@ def interval(fact: Fact, kind: str = "number") -> str:
     _check(kind)
     if fact.low is None or fact.high is None:
         return NONE
+    if kind == "log":
+        return f"{digits(fact.low)} to {digits(fact.high)}"
     if "{" in kind:
         low, high = _custom(fact.low, kind), _custom(fact.high, kind)
         unit = f"{_GAP}%"

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from firstlight.cli import main
-from firstlight.studies import STUDIES
-from firstlight.record.record import load
+from firstlight.record import load
+from firstlight.studies import REGISTRY
 
 SMALL = ["--repeats", "20", "--test-points", "50", "--max-epochs", "200"]
 COMMAND = [sys.executable, "-c", "import sys; from firstlight.cli import main; sys.exit(main())"]
@@ -137,7 +137,6 @@ TABLE: dict[str, tuple[list[str], Callable[[Path], None], str]] = {
         data_folder(IMAGES, idx(2051, 2, 28, 28, body=2 * 784)),
         "train-images-idx3",
     ),
-    "unknown benchmark": (["bench", "sorting"], nothing, "'sorting'"),
     "report without folder": (["report"], nothing, "firstlight report --help"),
     "report no such folder": (["report", "nowhere"], nothing, "no such folder"),
     "report on a file": (["report", "file"], a_file, "a file"),
@@ -150,8 +149,13 @@ TABLE: dict[str, tuple[list[str], Callable[[Path], None], str]] = {
     ),
     "record without facts": (
         ["report", "run"],
-        spoil("record.json", b'{"format": 1}'),
+        spoil("record.json", b'{"format": 2}'),
         "record.json",
+    ),
+    "record of the former format": (
+        ["report", "run"],
+        spoil("record.json", b'{"format": 1}'),
+        "expected a record of format 2, got 1; delete its folder and run",
     ),
     "arrays missing": (["report", "run"], spoil("arrays.safetensors", None), "arrays.safetensors"),
     "arrays broken": (["report", "run"], spoil("arrays.safetensors", b"x"), "arrays.safetensors"),
@@ -297,7 +301,7 @@ def test_a_page_that_is_newer_than_its_records_is_not_made_again(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert main(["lab", "perceptron", "--out", "run"]) == 0
-    monkeypatch.setattr("firstlight.report.write", lambda _: pytest.fail("it was made again"))
+    monkeypatch.setattr("firstlight.report.page.write", lambda _: pytest.fail("it was made again"))
     assert main(["lab", "perceptron", "--out", "run"]) == 0
 
 
@@ -330,14 +334,14 @@ def test_help_is_instant_and_imports_no_torch(arguments: list[str]) -> None:
     assert min(times) < 1.0
 
 
-@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize("study", REGISTRY)
 def test_every_field_of_a_config_is_an_option(
     study: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
         main(["run", study, "--help"])
     text = capsys.readouterr().out
-    for name in STUDIES[study]().as_dict():
+    for name in REGISTRY[study].config().as_dict():
         assert f"--{name.replace('_', '-')}" in text
 
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from firstlight import seeds
-from firstlight.ensemble.initial import RAI_SCALE, Init, initial
+from firstlight.ensemble.initial import Init, initial
 from firstlight.ensemble.spec import Network
+from firstlight.init.formulas import RAI_SCALE
 
 SHAPE = Network((3, 5, 2, 4))
 INITS = get_args(Init)

@@ -5,21 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from ensemble_reference import ACTIVATIONS, train_loop
 
-from firstlight.ensemble.shuffle import permutations
+from firstlight.ensemble.reference import Stack, losses, train_stacked
 from firstlight.ensemble.spec import Network, Training
-from firstlight.ensemble.reference import Stack, train_stacked
-from firstlight.ensemble.stacked_layers import losses
 
-ACTIVATIONS = {
-    "relu": lambda slope: nn.ReLU(),
-    "leaky-relu": nn.LeakyReLU,
-    "tanh": lambda slope: nn.Tanh(),
-    "sigmoid": lambda slope: nn.Sigmoid(),
-    "elu": nn.ELU,
-    "identity": lambda slope: nn.Identity(),
-}
 RATES = np.array([0.003, 0.05, 0.2])
 SEEDS = np.array([5, 0, 2**64 - 1], dtype=np.uint64)
 
@@ -38,55 +28,9 @@ def problem(network: Network, training: Training, samples: int = 11, own: bool =
     return parameters, x, y
 
 
-def module(network: Network, parameters: Any) -> nn.Sequential:
-    """Return one network as a module with the given parameters."""
-    parts: list[nn.Module] = []
-    for (inputs, outputs), (weights, biases) in zip(
-        network.layers, network.unpack(parameters), strict=True
-    ):
-        layer = nn.Linear(inputs, outputs, dtype=torch.float64)
-        with torch.no_grad():
-            layer.weight.copy_(torch.tensor(weights))
-            layer.bias.copy_(torch.tensor(biases))
-        parts += [layer, ACTIVATIONS[network.activation](network.slope)]
-    return nn.Sequential(*parts[:-1])
-
-
-def criterion(loss: str, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    if loss == "squared-error":
-        return nn.functional.mse_loss(z, y)
-    if loss == "cross-entropy":
-        return nn.functional.cross_entropy(z, y.argmax(1))
-    short = y * z < 1
-    return torch.where(short, 1 - y * z, torch.zeros_like(z)).mean()
-
-
-def optimizer(training: Training, model: nn.Module, rate: float) -> torch.optim.Optimizer:
-    if training.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), rate, training.betas, training.eps)
-    return torch.optim.SGD(model.parameters(), rate, training.momentum)
-
-
-def loop(network: Network, training: Training, parameters: Any, x: Any, y: Any) -> Any:
-    """Train one network after another; return the parameters after every epoch, (E, R, P)."""
-    found = np.empty((training.epochs, *parameters.shape))
-    for r, seed in enumerate(SEEDS):
-        model = module(network, parameters[r])
-        steps = optimizer(training, model, RATES[r])
-        inputs, targets = (torch.tensor(d if d.ndim == 2 else d[r]) for d in (x, y))
-        epochs = permutations(int(seed), len(inputs), training.epochs)
-        for epoch, order in enumerate(torch.tensor(epochs)):
-            for picks in order.split(training.batch_size):
-                steps.zero_grad()
-                criterion(training.loss, model(inputs[picks]), targets[picks]).backward()
-                steps.step()
-            found[epoch, r] = torch.cat([p.detach().flatten() for p in model.parameters()])
-    return found
-
-
 def assert_equal_to_loop(network: Network, training: Training, own: bool = True) -> None:
     parameters, x, y = problem(network, training, own=own)
-    expected = loop(network, training, parameters, x, y)
+    expected = train_loop(network, training, parameters, x, y, seeds=SEEDS, rates=RATES)
     epochs = range(training.epochs + 1)
     found, snapshots = train_stacked(
         network, training, parameters, x, y, seeds=SEEDS, learning_rate=RATES,

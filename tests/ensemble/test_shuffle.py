@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from firstlight.ensemble.shuffle import INCREMENT, MULTIPLIER, draw, initial_state, orders, permutations
+from firstlight.ensemble.shuffle import (
+    INCREMENT,
+    MULTIPLIER,
+    draw,
+    initial_state,
+    orders,
+    permutations,
+)
 
 SEEDS = [0, 1, 2, 12345, 2**32, 2**63, 2**64 - 1]
 

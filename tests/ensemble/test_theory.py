@@ -1,14 +1,9 @@
 """P(born dead): drawn, exact and bounded."""
 
-import doctest
-import json
 import math
-import subprocess
-import sys
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -16,9 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate
 
-from firstlight.cli import main
-from firstlight.ensemble import angle, born_dead as dead, theory
-from firstlight.ensemble import initial as initial_module
+from firstlight.ensemble import theory
 from firstlight.ensemble.initial import Init
 from firstlight.ensemble.spec import Network
 
@@ -30,8 +23,6 @@ PEER = {  # drawn by another program, 200,000 networks each: width → depth →
     5: {3: 0.003, 5: 0.024, 10: 0.129, 20: 0.356},
 }
 CASES = [(width, depth) for width, row in PEER.items() for depth in row]
-SHORT = ["--width", "2", "--networks", "500"]
-KEYS = ["probability", "low", "high", "exact", "lower_bound", "upper_bound", "networks"]
 
 
 def constant(width: int, depth: int, inputs: int = 1) -> Network:
@@ -60,19 +51,19 @@ def test_exact_value_of_width_two_agrees_with_another_program(depth: int) -> Non
 
 def test_exact_value_of_width_two_in_closed_form() -> None:
     """Depth 4 is rational: from a right angle the next angle's density is linear."""
-    assert angle.two_wide(3) == pytest.approx(5 / 32, abs=1e-14)
+    assert theory.two_wide(3) == pytest.approx(5 / 32, abs=1e-14)
     # With x = φ/π: density 3/4 − x/2 on (0, 1/2), death in the next layer ((1 − x)/2)².
     coefficients = [Fraction(3, 4), Fraction(-2), Fraction(7, 4), Fraction(-1, 2)]
     smooth = sum(c / (k + 1) * Fraction(1, 2) ** (k + 1) for k, c in enumerate(coefficients)) / 4
     right, single = Fraction(1, 16), Fraction(1, 4)
     two_rays = right + Fraction(1, 8) * right + smooth + Fraction(1, 2) * single
     one_ray = 1 - (1 - single) ** 2
-    assert angle.two_wide(4) == pytest.approx(float((one_ray + two_rays) / 2), abs=1e-13)
+    assert theory.two_wide(4) == pytest.approx(float((one_ray + two_rays) / 2), abs=1e-13)
 
 
 @pytest.mark.parametrize("depth", [5, 10, 30, 100])
 def test_the_quadrature_has_converged(depth: int) -> None:
-    assert angle.two_wide(depth, 30, 8) == pytest.approx(angle.two_wide(depth, 60, 24), abs=1e-10)
+    assert theory.two_wide(depth, 30, 8) == pytest.approx(theory.two_wide(depth, 60, 24), abs=1e-10)
 
 
 @pytest.mark.parametrize("theta", [1e-3, 0.4, 1.2, math.pi / 2])
@@ -80,7 +71,7 @@ def test_the_angles_density_has_the_right_mass(theta: float) -> None:
     """All (+,+) pairs: both rays keep more than one direction between them."""
     both, one = (math.pi - theta) / (2 * math.pi), theta / (2 * math.pi)
     mass, _ = integrate.quad(
-        lambda phi: float(angle.density(np.array(theta), np.array(phi))),
+        lambda phi: float(theory.density(np.array(theta), np.array(phi))),
         0,
         math.pi / 2,
         points=[theta / 2, theta],
@@ -101,7 +92,7 @@ def test_the_angles_density_is_that_of_drawn_layers(theta: float) -> None:
     edges = np.array([0.0, 0.1, 0.3, 0.7, 1.1, math.pi / 2 - 1e-9])
     for low, high in pairwise(edges):
         chance, _ = integrate.quad(
-            lambda phi: float(angle.density(np.array(theta), np.array(phi))), low, high
+            lambda phi: float(theory.density(np.array(theta), np.array(phi))), low, high
         )
         share = float(((turn > low) & (turn < high)).sum()) / n
         assert z_score(share, chance, n) < 4
@@ -195,7 +186,7 @@ def test_the_draw_is_seeded_and_does_not_depend_on_chunks(monkeypatch: pytest.Mo
         (lambda: theory.upper_bound(0, 3), "width: expected at least 1, got 0"),
         (lambda: theory.lower_bound(2, 1), "depth: expected at least 2"),
         (lambda: theory.exact(2, 3, 0), "inputs: expected at least 1, got 0"),
-        (lambda: angle.two_wide(1), "depth: expected at least 2"),
+        (lambda: theory.two_wide(1), "depth: expected at least 2"),
         (lambda: theory.safe_width(10, 0.0), "risk: expected between 0 and 1, got 0.0"),
         (lambda: theory.safe_width(10, 1.0), "risk: expected between 0 and 1, got 1.0"),
         (lambda: theory.probability(Network((1, 1)), networks=0), "networks: expected at least 1"),
@@ -204,91 +195,3 @@ def test_the_draw_is_seeded_and_does_not_depend_on_chunks(monkeypatch: pytest.Mo
 def test_bad_values_are_named(call: Callable[[], object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         call()
-
-
-@pytest.mark.parametrize("module", [angle, dead, initial_module, theory])
-def test_every_example_in_the_documentation_runs(module: ModuleType) -> None:
-    found = doctest.testmod(module)
-    assert found.attempted > 0
-    assert found.failed == 0
-
-
-def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, float | None]:
-    assert main(["born-dead", *arguments, "--networks", "2000", "--json"]) == 0
-    found: dict[str, float | None] = json.loads(capsys.readouterr().out)
-    return found
-
-
-def test_the_command_answers_in_json(capsys: pytest.CaptureFixture[str]) -> None:
-    found = answer(capsys, "--width", "2", "--depth", "3")
-    assert list(found) == KEYS
-    assert found["exact"] == found["lower_bound"] == 0.15625
-    assert found["networks"] == 2000
-    assert (found["low"] or 1) < (found["probability"] or 0) < (found["high"] or 0)
-    assert found == answer(capsys, "--width", "2", "--depth", "3", "--seed", "0")
-
-
-@pytest.mark.parametrize(
-    ("more", "unknown"),
-    [
-        (["--init", "he"], {"exact"}),
-        (["--init", "xavier", "--inputs", "2"], {"exact", "lower_bound"}),
-        (["--init", "torch"], {"exact", "lower_bound"}),
-        (["--init", "orthogonal"], {"exact", "lower_bound"}),
-        (["--init", "rai"], {"exact", "lower_bound", "upper_bound"}),
-    ],
-)
-def test_what_no_theory_tells_is_null(
-    more: list[str], unknown: set[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    found = answer(capsys, "--width", "3", "--depth", "4", *more)
-    assert {key for key, value in found.items() if value is None} == unknown
-
-
-def test_the_command_tells_a_person(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["born-dead", *SHORT, "--depth", "10", "--inputs", "3"]) == 0
-    said = capsys.readouterr().out
-    assert "upper bound" in said
-    assert "exact" not in said
-    assert "sampled at 256 points" in said
-    assert "width 10 or more" in said
-    assert main(["born-dead", *SHORT, "--depth", "4", "--init", "rai"]) == 0
-    said = capsys.readouterr().out
-    assert "No bound is known for rai" in said
-    assert "sampled" not in said
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("--width 0 --depth 3", "width: expected from 1 to 1000, got 0"),
-        ("--width 2 --depth 1", "depth: expected from 2 to 1000, got 1"),
-        ("--width 2 --depth 3 --inputs 0", "inputs: expected from 1"),
-        ("--width 2 --depth 3 --networks 0", "networks: expected from 1"),
-        ("--width 2 --depth 3 --seed -1", "seed: expected from 0, got -1"),
-        ("--width 2 --depth 3 --risk 1", "risk: expected between 0 and 1, got 1.0"),
-        ("--width 2 --depth 3 --risk nan", "risk: expected between 0 and 1, got nan"),
-        ("--width 1000 --depth 1000", "choose a smaller shape"),
-        ("--width two --depth 3", "expected a whole number, got 'two'"),
-        ("--width 2 --depth 3 --init normal", "'normal'"),
-        ("--width 2", "--depth"),
-    ],
-)
-def test_bad_input_gets_one_clear_line(
-    line: str, words: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["born-dead", *line.split()]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("firstlight: ")
-    assert said.err.count("\n") == 1
-    assert words in said.err
-
-
-def test_the_command_needs_no_torch() -> None:
-    code = (
-        "import sys; from firstlight.cli import main\n"
-        "main('born-dead --width 2 --depth 3 --networks 100 --json'.split())\n"
-        "sys.exit('torch' in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

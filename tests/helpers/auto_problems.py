@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from firstlight.ranges import ModelStep
-from firstlight.ranges.auto import BatchSizes, auto_batch_size
+from firstlight.ranges import BatchSizes, ModelStep, auto_batch_size
 
 N, D = 8192, 8
 SIZES = 2.0 ** np.arange(3, 14)

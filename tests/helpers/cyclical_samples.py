@@ -1,44 +1,66 @@
-"""A made-up run of the cyclical study: invented trials, put together by the real functions."""
+"""Small runs of the cyclical study: one that trains, and made-up ones that the real functions join."""
 
 import dataclasses
-from functools import cache
+from functools import cache, partial
 from itertools import accumulate
 from typing import Any
 
 import numpy as np
+import pytest
 
-from firstlight import data
-from firstlight.studies.cyclical.config import CyclicalConfig
+from firstlight import studies, sweep
+from firstlight.context import Context
+from firstlight.data import Dataset
 from firstlight.ranges import algorithm, read_curve
-from firstlight.ranges.curve.flip import read_flipped, read_straight
-from firstlight.record.record import Array, Fact, Record
+from firstlight.record import Array, Arrays, Fact, Facts, Record
 from firstlight.record.store import TrialResult
-from firstlight.studies.cyclical import facts as facts_of
-from firstlight.studies.cyclical.answers import answers
-from firstlight.studies.cyclical.trials import POINTS, plan
+from firstlight.studies.cyclical import run as study
+from firstlight.studies.cyclical import trials
+from firstlight.studies.cyclical.config import CyclicalConfig
+from firstlight.studies.cyclical.labels import BUDGETS
+
+SMALL = CyclicalConfig(
+    width=0.05, train_images=480, test_images=100, batch_size=16, micro_batch=16,
+    batch_sizes=(16, 32, 64, 128, 256), batch_epochs=0.5, epochs=1, seeds=2,
+    range_epochs=2.0, ramp_epochs=2.0,
+)  # fmt: skip
+"""A run that trains."""
 
 CONFIG = CyclicalConfig(
     train_images=1200, range_repeats=3, seeds=3, epochs=4, batch_sizes=(64, 128, 256, 512, 1024)
 )
+"""A run that is made up."""
+
 SKILL = {
     "fixed_low": 0.80, "fixed_high": 0.87, "cyclical_rate": 0.90, "growing_batch": 0.82,
     "shrinking_batch": 0.83,
 }  # fmt: skip
-NOTICE = "Stand-in data: stripes took the place of Fashion-MNIST."
+NOTICE = "Stand-in data: bars took the place of Fashion-MNIST."
 
 
-def stripes(notice: str | None = None) -> data.Dataset:
-    """Return ten classes of stripes, a class by its period."""
-    draw = np.random.default_rng(0)
+def bars(notice: str | None = None, train: int = 500, test: int = 120) -> Dataset:
+    """Return images that are easy to learn: a bright bar whose place is the class."""
+    rng = np.random.default_rng(0)
 
-    def part(n: int) -> tuple[Any, Any]:
-        labels = np.arange(n, dtype=np.uint8) % 10
-        wave = 128 + 90 * np.sin(np.arange(28) * (1 + labels[:, None]) / 3)[:, None, :]
-        images = np.clip(wave + draw.normal(0, 20, (n, 28, 28)), 0, 255).astype(np.uint8)
+    def some(n: int) -> tuple[Any, Any]:
+        labels = rng.integers(0, 10, n).astype(np.uint8)
+        images = rng.integers(0, 60, (n, 28, 28)).astype(np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            image[4 + 2 * label : 7 + 2 * label] += 150
         return images, labels
 
-    names = tuple(f"Stripes {i}" for i in range(10))
-    return data.Dataset("Stripes", *part(1500), *part(300), names, "a test", {}, notice)
+    names = tuple(f"Bar {i}" for i in range(10))
+    return Dataset("Bars", *some(train), *some(test), names, "made up", {"bars": "0" * 64}, notice)
+
+
+def run(config: CyclicalConfig = SMALL, notice: str | None = None, **changes: Any) -> Record:
+    """Return the record of a run in this process, with a quick measure of the noise scale."""
+    with pytest.MonkeyPatch.context() as patch:
+        in_turn = partial(sweep.run_trials, executor="threads", workers=1)
+        patch.setattr(study, "run_trials", in_turn)
+        patch.setattr(trials, "NOISE_SAMPLES", 32)
+        patch.setattr(trials, "NOISE_DRAWS", 2)
+        return studies.run(dataclasses.replace(config, **changes), Context(dataset=bars(notice)))
 
 
 def losses(values: Any, repeats: int, *, flat: bool, lost: bool) -> Any:
@@ -52,67 +74,31 @@ def losses(values: Any, repeats: int, *, flat: bool, lost: bool) -> Any:
     return y
 
 
-def trial(config: CyclicalConfig, policy: str, index: int, n: int, bounds: Any) -> TrialResult:
+def trial(spec: trials.PolicyTrial, n: int) -> TrialResult:
     """Return what a training might leave: its real plan, and scores that rise with the epochs."""
-    same = {
-        k: getattr(config, k) for k in ("epochs", "cycles", "final_amplitude", "batch_size", "seed")
-    }
-    batches, rate = plan({"policy": policy, "index": index, **bounds, **same}, n)
+    batches, rate = trials.plan(spec, n)
     seen = list(accumulate((len(b) for b in batches), initial=0))
-    draw = np.random.default_rng([index, len(policy)])
-    points = np.linspace(0, seen[-1], max(config.epochs, POINTS) + 1)[1:].astype(int)
-    reach = SKILL[policy] * (1 - np.exp(-3 * points / seen[-1])) + draw.normal(
-        0, 0.008, len(points)
-    )
+    draw = np.random.default_rng([spec.index, len(spec.policy)])
+    points = np.linspace(0, seen[-1], max(spec.config.epochs, trials.POINTS) + 1)[1:].astype(int)
+    noise = draw.normal(0, 0.008, len(points))
+    reach = SKILL[spec.policy] * (1 - np.exp(-3 * points / seen[-1])) + noise
     curve = np.stack([2.3 - 2.2 * reach, 2.3 - 2 * reach, reach + 0.02, reach], axis=1)
-    found = {
+    result = TrialResult()
+    for measure, value in {
         "best_accuracy": reach.max(), "final_accuracy": reach[-1], "final_loss": curve[-1, 1],
-        "test_accuracy": reach[-1] - 0.005, "test_loss": curve[-1, 1], "updates": len(batches),
-        "noise_before": 30 + draw.normal(), "noise_after": 900 + 50 * draw.normal(),
-        "seconds": 10.0, "images": seen[-1], "path": "plain",
-    }  # fmt: skip
-    arrays = {
+        "test_accuracy": reach[-1] - 0.005, "test_loss": curve[-1, 1], "images_per_second": 100.0,
+    }.items():  # fmt: skip
+        result.facts.put(measure, float(value))
+    result.facts.put("updates", len(batches))
+    result.facts.put("fast_path", "float32")
+    result.facts.put("noise_scale", 30 + draw.normal(), when="before")
+    result.facts.put("noise_scale", 900 + 50 * draw.normal(), when="after")
+    for measure, values in {
         "curve": curve, "points": points, "samples": np.array(seen[:-1]), "sizes": np.diff(seen),
         "rates": np.array([rate(s) for s in seen[:-1]]), "step_losses": np.zeros(len(batches)),
-        "test_correct": np.zeros(3, dtype=np.uint8),
-    }  # fmt: skip
-    return TrialResult(
-        {k: float(v) if isinstance(v, np.floating) else v for k, v in found.items()}, arrays
-    )
-
-
-def ranges(
-    config: CyclicalConfig, n: int, flat: bool, lost: bool
-) -> tuple[dict[str, Fact], dict[str, Array], Any]:
-    """Return facts, arrays and bounds of all range tests."""
-    arrays, read, batch = {}, {}, {}
-    repeats = config.range_repeats
-    curves: dict[str, Any] = {}
-    for kind, k in (("ramp", 200), ("candidates", config.candidates)):
-        values = np.geomspace(config.rate_low, config.rate_high, k)
-        curves[kind] = values, losses(values, repeats, flat=flat, lost=lost)
-        read[kind] = read_curve(*curves[kind], bootstrap=30)
-    sizes = np.array(config.batch_sizes, dtype=float)
-    noise = np.random.default_rng(2).normal(0, 0.01, (2, repeats, len(sizes)))
-    slope = 0.0 if flat else 1.5 / (1 + (sizes / 400) ** -2.0)
-    for kind, way, reading in (("epochs", 1, read_flipped), ("updates", -0.2, read_straight)):
-        curves[f"batch_{kind}"] = sizes, 0.7 + 1.5 * (way < 0) + way * slope + noise[int(way < 0)]
-        batch[kind] = reading(*curves[f"batch_{kind}"], 0)
-    for kind, (values, y) in curves.items():
-        arrays |= {
-            f"{kind}.values": Array(values, ("value",)),
-            f"{kind}.losses": Array(y, ("repeat", "value")),
-        }
-    low, high, source = facts_of.chosen_rates(
-        read["candidates"], read["ramp"], *curves["candidates"]
-    )
-    facts = facts_of.rate_facts(read, low, high, source)
-    more, (small, large) = facts_of.batch_facts(batch, list(config.batch_sizes), n)
-    return (
-        facts | more,
-        arrays,
-        {"rate_low": low, "rate_high": high, "batch_low": small, "batch_high": large},
-    )
+    }.items():  # fmt: skip
+        result.arrays.put(measure, values)
+    return result
 
 
 def made(
@@ -121,35 +107,63 @@ def made(
     flat: bool = False,
     lost: bool = False,
     notice: str | None = None,
+    **changes: Any,
 ) -> Record:
     """Return the record of a made-up run."""
-    dataset = stripes(notice)
-    about = facts_of.data_facts(dataset, config)
-    n = int(about["images.train"].value or 0)
-    facts, arrays, bounds = ranges(config, n, flat, lost)
-    facts = about | facts
-    trials = {
-        p: [trial(config, p, i, n, bounds) for i in range(config.seeds)] for p in config.policies
+    config = dataclasses.replace(config, **changes)
+    facts, arrays, repeats = Facts(), Arrays(), config.range_repeats
+    study.describe(bars(notice, 1500, 300), config, facts, arrays)
+    n = int(facts.value("images", part="train"))
+    facts.put("algorithm", Fact(algorithm.to_json()))
+
+    curves = {}
+    for test, k, axis in (
+        ("candidates", config.candidates, "candidate"), ("ramp", 200, "ramp_step")
+    ):  # fmt: skip
+        values = np.geomspace(config.rate_low, config.rate_high, k)
+        curves[test] = values, losses(values, repeats, flat=flat, lost=lost)
+        put_curve(arrays, test, axis, *curves[test])
+    read = {test: read_curve(*curve, bootstrap=30) for test, curve in curves.items()}
+    rates = study.choose_rates(read, *curves["candidates"], facts)
+
+    sizes = np.array(config.batch_sizes, dtype=float)
+    noise = np.random.default_rng(2).normal(0, 0.01, (2, repeats, len(sizes)))
+    slope = 0.0 if flat else 1.5 / (1 + (sizes / 400) ** -2.0)
+    batch = {}
+    for (budget, direction), y in zip(
+        BUDGETS.items(), (0.7 + slope + noise[0], 2.2 - 0.2 * slope + noise[1]), strict=True
+    ):
+        put_curve(arrays, f"batch_{budget}", "batch_size", sizes, y)
+        batch[budget] = read_curve(sizes, y, direction=direction)
+    bounds = study.choose_sizes(batch, config.batch_sizes, n, facts)
+
+    specs = {
+        p: [trials.PolicyTrial(config, p, i, rates, bounds) for i in range(config.seeds)]
+        for p in config.policies
     }
-    facts |= facts_of.policy_facts(trials) | {"algorithm": Fact(algorithm.to_json())}
-    arrays |= facts_of.data_arrays(dataset, config) | facts_of.policy_arrays(trials)
-    told = answers(facts, config, None if notice is None else dataset.name)
+    study.compare({p: [trial(s, n) for s in some] for p, some in specs.items()}, facts, arrays)
     notices = () if notice is None else (notice,)
-    return Record("cyclical", config.as_dict(), facts, told, arrays, {"seed": 0}, notices)
+    record = Record("cyclical", config.as_dict(), facts, {}, arrays, {"seed": 0}, notices)
+    return studies.study_of("cyclical").answered(record)
+
+
+def put_curve(arrays: Arrays, name: str, axis: str, values: Any, y: Any) -> None:
+    """Add a range test's values and losses."""
+    arrays.put(f"{name}_values", Array(values, (axis,)))
+    arrays.put(f"{name}_losses", Array(y, ("repeat", axis)))
 
 
 @cache
 def case(name: str) -> Record:
     """Return one of the runs that differ from the usual, by name."""
-    few = dataclasses.replace(CONFIG, seeds=1, range_repeats=1, epochs=2)
-    if name == "one seed, one repeat":
-        return made(few, notice=NOTICE)
-    if name == "nothing to read":
-        return made(few, flat=True, lost=True)
-    if name == "runs":
-        policies = ("growing_batch", "fixed_low")
-        return made(dataclasses.replace(few, range_mode="runs", policies=policies))
-    return made(dataclasses.replace(few, policies=("fixed_high",)))
+    few: dict[str, Any] = {"seeds": 1, "range_repeats": 1, "epochs": 2}
+    return made(**few | CASES[name])
 
 
-CASES = ("one seed, one repeat", "nothing to read", "runs", "no cycles")
+CASES: dict[str, dict[str, Any]] = {
+    "one seed, one repeat": {"notice": NOTICE},
+    "nothing to read": {"flat": True, "lost": True},
+    "runs": {"range_mode": "runs", "policies": ("growing_batch", "fixed_low")},
+    "no cycles": {"policies": ("fixed_high",)},
+}
+"""Name → how the run differs."""

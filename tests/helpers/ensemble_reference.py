@@ -42,7 +42,8 @@ def loss_of(training: Training, z: torch.Tensor, y: torch.Tensor) -> torch.Tenso
         return nn.functional.mse_loss(z, y)
     if training.loss == "cross-entropy":
         return nn.functional.cross_entropy(z, y)
-    return (1 - y * z).clamp(min=0).mean()
+    # Unlike clamp's, this derivative is 0 where y·z is exactly 1.
+    return torch.where(y * z < 1, 1 - y * z, torch.zeros_like(z)).mean()
 
 
 def train_loop(
@@ -55,8 +56,18 @@ def train_loop(
     seeds: Sequence[int],
     rates: Sequence[float],
 ) -> Any:
-    """Return the trained parameters, shape (R, P), of a loop over networks in float64."""
-    found = []
+    """Return the parameters after every epoch, shape (E, R, P), of a loop over networks in float64.
+
+    Args:
+        network: the shape.
+        training: how each network is trained.
+        parameters: shape (R, P).
+        x: shape (R, n, inputs), or (n, inputs) for all networks.
+        y: likewise with the outputs.
+        seeds: of the shuffles.
+        rates: learning rates.
+    """
+    trained = np.empty((training.epochs, *np.shape(parameters)))
     for r, start in enumerate(parameters):
         net = module(network, start)
         if training.optimizer == "adam":
@@ -65,11 +76,12 @@ def train_loop(
             )
         else:
             optimizer = torch.optim.SGD(net.parameters(), lr=rates[r], momentum=training.momentum)
-        inputs, targets = torch.tensor(x[r]).double(), torch.tensor(y[r]).double()
-        for order in permutations(seeds[r], len(inputs), training.epochs):
-            for batch in torch.tensor(order).split(training.batch_size):
+        inputs, targets = (torch.tensor(d if d.ndim == 2 else d[r]).double() for d in (x, y))
+        orders = torch.tensor(permutations(int(seeds[r]), len(inputs), training.epochs))
+        for epoch, order in enumerate(orders):
+            for batch in order.split(training.batch_size):
                 optimizer.zero_grad()
                 loss_of(training, net(inputs[batch]), targets[batch]).backward()
                 optimizer.step()
-        found.append(flat(net))
-    return np.array(found)
+            trained[epoch, r] = flat(net)
+    return trained

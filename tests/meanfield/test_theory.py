@@ -6,16 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from firstlight.meanfield import Prediction, propagate
 from firstlight.meanfield.moments import moments
+from firstlight.types import Floats
 
-Array = NDArray[np.float64]
 CLOSE = 4.0  # standard errors; a correct prediction is farther in fewer than 1 of 10,000 cases
 
-FUNCTIONS: dict[str, Callable[[Array], Array]] = {
+FUNCTIONS: dict[str, Callable[[Floats], Floats]] = {
     "linear": lambda z: z,
     "tanh": np.tanh,
     "sigmoid": expit,
@@ -23,7 +22,7 @@ FUNCTIONS: dict[str, Callable[[Array], Array]] = {
     "leaky-relu": lambda z: np.maximum(z, 0.01 * z),
     "elu": lambda z: np.where(z > 0, z, 0.01 * np.expm1(np.minimum(z, 0))),
 }
-DERIVATIVES: dict[str, Callable[[Array], Array]] = {
+DERIVATIVES: dict[str, Callable[[Floats], Floats]] = {
     "linear": np.ones_like,
     "tanh": lambda z: 1 - np.tanh(z) ** 2,
     "sigmoid": lambda z: expit(z) * expit(-z),
@@ -37,19 +36,19 @@ DERIVATIVES: dict[str, Callable[[Array], Array]] = {
 class Measured:
     """Each of shape (networks, layers): over the units and inputs of one network."""
 
-    z_square: Array
-    activation_square: Array
-    activation_mean: Array
-    activation_variance: Array
-    gradient_square: Array
-    saturated: Array
+    z_square: Floats
+    activation_square: Floats
+    activation_mean: Floats
+    activation_variance: Floats
+    gradient_square: Floats
+    saturated: Floats
 
 
 def measure(
     widths: Sequence[int],
     std: Sequence[float],
     names: Sequence[str],
-    inputs: Array,
+    inputs: Floats,
     networks: int,
     bias: float = 0.0,
 ) -> Measured:
@@ -76,13 +75,13 @@ def measure(
     return Measured(*found)
 
 
-def assert_agrees(measured: Array, predicted: Array) -> None:
+def assert_agrees(measured: Floats, predicted: Floats) -> None:
     error = measured.std(axis=0, ddof=1) / math.sqrt(len(measured))
     far = np.abs(measured.mean(axis=0) - predicted) / np.maximum(error, 1e-12)
     assert (far < CLOSE).all(), f"standard errors: {far.round(1)}"
 
 
-def images(count: int, size: int) -> Array:
+def images(count: int, size: int) -> Floats:
     """Return non-negative, correlated inputs of unequal norms."""
     source = np.random.default_rng(1)
     raw = np.maximum(source.normal(0.2, 1, (count, size)) + source.normal(0, 0.5, size), 0)

@@ -337,7 +337,7 @@ def test_the_weights_are_described() -> None:
 
 def test_the_package_offers_the_function() -> None:
     model = nn.Linear(2, 2)
-    with firstlight.probing(model) as p:
+    with firstlight.probe(model) as p:
         model(torch.ones(1, 2))
     assert p.table()[0]["calls"] == 1
 

@@ -10,14 +10,14 @@ import torch.nn.functional as F  # noqa: N812  # its usual name
 from torch import Tensor, nn
 
 from firstlight.probing.activations import FUNCTIONS, KINDS, saturation
-from firstlight.probing.reading import sorted_bins
-from firstlight.probing.statistics import SKETCHED, Sums, arranged, stride_of
+from firstlight.probing.statistics import sorted_bins
+from firstlight.probing.statistics import SKETCHED, RunningStats, arranged, stride_of
 
 CPU = torch.device("cpu")
 
 
-def of(x: Tensor, **options: bool) -> Sums:
-    sums = Sums(x.shape[1], CPU, **options)
+def of(x: Tensor, **options: bool) -> RunningStats:
+    sums = RunningStats(x.shape[1], CPU, **options)
     sums.add(x)
     return sums
 
@@ -29,7 +29,7 @@ def test_the_kernel_does_what_pytorch_does(shape: tuple[int, ...], dtype: torch.
     x[x > 1.5] = 0
     for bounds in ((None, None), (-0.5, 1.0), (-0.5, 0.5)):
         for thin in (False, True):
-            ours, theirs = (Sums(shape[1], CPU, thin=thin) for _ in range(2))
+            ours, theirs = (RunningStats(shape[1], CPU, thin=thin) for _ in range(2))
             ours.add(x, bounds)
             theirs.compiled = False
             theirs.add(x, bounds)
@@ -44,7 +44,7 @@ def test_the_kernel_does_what_pytorch_does(shape: tuple[int, ...], dtype: torch.
 @pytest.mark.parametrize("offset", [0.0, 1e4, -1e6])
 def test_a_large_mean_costs_no_digits(offset: float) -> None:
     x = torch.randn(1000, 3, 1, dtype=torch.float64) + offset
-    sums = Sums(3, CPU)
+    sums = RunningStats(3, CPU)
     for part in x.split(33):
         sums.add(part)
     reference = x.numpy()[:, :, 0]
@@ -55,7 +55,7 @@ def test_a_large_mean_costs_no_digits(offset: float) -> None:
 @pytest.mark.parametrize("pooled", [False, True])
 def test_merged_statistics_are_those_of_all_data(pooled: bool) -> None:
     x, y = torch.randn(70, 4, 3) + 5, 2 * torch.randn(30, 4, 3)
-    sums = Sums(1 if pooled else 4, CPU)
+    sums = RunningStats(1 if pooled else 4, CPU)
     for part in (x, y):
         sums.merge(of(part), pooled=pooled)
     both = torch.cat([x, y]).double()
@@ -87,11 +87,11 @@ def test_the_bins_rise_and_hold_every_number() -> None:
 @pytest.mark.parametrize("q", [-0.1, 1.1])
 def test_a_quantile_outside_its_range_is_refused(q: float) -> None:
     with pytest.raises(ValueError, match="q: expected between 0 and 1"):
-        Sums(1, CPU).quantile(q)
+        RunningStats(1, CPU).quantile(q)
 
 
 def test_nothing_seen_is_not_a_number() -> None:
-    sums = Sums(2, CPU)
+    sums = RunningStats(2, CPU)
     assert np.isnan([*sums.mean, *sums.std, sums.quantile(0.5)]).all()
 
 
@@ -151,9 +151,9 @@ def test_functions_are_known_wherever_they_are_found() -> None:
 def test_a_copy_counts_for_itself() -> None:
     x = torch.randn(4, 3, 5)
     sums = of(x)
-    sums.remember(x, -2)
+    sums.remember_layout(x, -2)
     other = copy.deepcopy(sums)
     other.add(x + 1)
     assert (sums.n, other.n) == (20, 40)
-    assert other.add_again(x) is False
+    assert other.add_if_alike(x) is None
     np.testing.assert_allclose(other.mean - sums.mean, 0.5, rtol=1e-5)

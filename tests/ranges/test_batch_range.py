@@ -10,11 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from firstlight.ranges import ModelStep, batch_range as batch_size, read_curve
+from firstlight.ranges import ModelStep, batch_size, measure_batch_size, read_curve
 from firstlight.ranges.batch_range import last_quarter
-from firstlight.ranges.budget import Budget, budget, index_batches
-from firstlight.ranges.curve.flip import read_flipped
-from firstlight.ranges.memory import ran_out
+from firstlight.ranges.batches import Budget, budget, index_batches
+from firstlight.ranges.trainable import ran_out_of_memory
 
 entropy = nn.functional.cross_entropy
 N = 100
@@ -297,7 +296,7 @@ def test_memory_that_does_not_suffice_for_anything_is_an_error(make: Any) -> Non
     ],
 )  # fmt: skip
 def test_memory_errors_are_told_from_others(error: Exception, answer: bool) -> None:
-    assert ran_out(error) is answer
+    assert ran_out_of_memory(error) is answer
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -355,24 +354,16 @@ def test_the_last_quarter_is_weighted_by_samples() -> None:
             last_quarter(*bad)
 
 
-def test_a_rising_curve_is_read_from_its_end() -> None:
-    sizes = np.array([64.0 * 2**k for k in range(12)])
-    steps = np.log2(sizes / 64)
-    losses = 2 / (1 + np.exp(-(steps - 6)))[None]
-    read = read_flipped(sizes, losses, 0)
-    mirrored = read_curve(sizes, losses[:, ::-1])
-    assert read.verdict == mirrored.verdict == "read"
-    low, high, steepest = (float(getattr(read, n).value) for n in ("low", "high", "steepest"))  # type: ignore[arg-type]
-    assert low < steepest < high
-    # 90 % of the descent from large to small sizes has happened where the logistic curve is at 10 %
-    assert low == pytest.approx(64 * 2 ** (6 - math.log(9)), rel=0.7)
-    assert high == pytest.approx(64 * 2 ** (6 + math.log(9)), rel=0.7)
-    whole = sizes[0] * sizes[-1]
-    assert low * float(mirrored.high.value) == pytest.approx(whole)  # type: ignore[arg-type]
-    assert high * float(mirrored.low.value) == pytest.approx(whole)  # type: ignore[arg-type]
-    for fact in (read.low, read.high, read.steepest):
-        if fact.low is not None and fact.high is not None:
-            assert fact.low <= float(fact.value) <= fact.high  # type: ignore[arg-type]
+@pytest.mark.parametrize("length", [{"epochs": 1}, {"updates": 4}])
+def test_measuring_and_then_reading_is_the_same(length: Any) -> None:
+    settings = {"lr": 0.05, "sizes": [4, 8, 16, 32, 64], "repeats": 2, "seed": 3, **length}
+    measured = measure_batch_size(step_of(plain()), problem(), **settings)
+    curve = batch_size(step_of(plain()), problem(), **settings)
+    direction = "rising" if "epochs" in length else "falling"
+    bounds = read_curve(measured.values, measured.losses, seed=3, direction=direction)
+    assert measured.losses.tobytes() == curve.losses.tobytes()
+    assert (measured.values.tolist(), measured.stopped) == (curve.values.tolist(), curve.stopped)
+    assert bounds == curve.bounds
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from firstlight.ranges import ModelStep, batch_range as batch_size, lr_range as learning_rate
+from firstlight.ranges import ModelStep, batch_size, learning_rate
 from guard_models import MODELS, OPTIMIZERS, assert_same, fingerprint, groups, loader, train
 
 STEPS = 40

@@ -9,9 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from auto_problems import D, Hungry, N, network, quadratic
-from firstlight.ranges import ModelStep, batch_range as batch_size
-from firstlight.ranges.auto import BatchSizes, auto_batch_size
-from firstlight.ranges.curve.sizes import read_sizes
+from firstlight.ranges import BatchSizes, ModelStep, auto_batch_size, batch_size, read_sizes
 
 
 def expected(b: float, lr: float, n: int = N, noise: float = 0.1) -> float:

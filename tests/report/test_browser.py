@@ -12,8 +12,9 @@ import pytest
 
 import page_samples
 from firstlight import report
-from firstlight.record.record import RECORD_FILE
+from firstlight.record import RECORD_FILE
 from firstlight.report import page as report_page
+from firstlight.studies import REGISTRY
 
 pytestmark = pytest.mark.browser
 
@@ -28,7 +29,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
+RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
 WIDTHS = (1280, 390)
 NOTICE = "Stand-in data: scikit-learn's 1,797 digits, scaled to 28 × 28, took the place of MNIST."
 
@@ -92,7 +93,7 @@ def browser() -> Iterator[Any]:
             chromium.close()
 
 
-_COMMITTED = any((RESULTS / name / RECORD_FILE).is_file() for name in report.ORDER)
+_COMMITTED = any((RESULTS / name / RECORD_FILE).is_file() for name in REGISTRY)
 
 
 @pytest.fixture(scope="module", params=["made-up"] + ["committed results"] * _COMMITTED)

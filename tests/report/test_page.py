@@ -13,8 +13,9 @@ import pytest
 import page_samples
 from firstlight import report
 from firstlight.errors import RecordError
-from firstlight.record.record import load, save
-from firstlight.report import page, view
+from firstlight.record import Facts, Verdict, load, save
+from firstlight.report import page
+from firstlight.studies import REGISTRY
 
 NOTICE = "Stand-in data: digits in the place of <MNIST>."
 
@@ -82,14 +83,14 @@ def test_every_link_leads_somewhere_and_ids_are_unique(html: str) -> None:
     ids = [a["id"] for _, a in outline.tags if "id" in a]
     assert len(ids) == len(set(ids))
     links = [str(a["href"])[1:] for a in outline.all("a")]
-    assert {"perceptron", "question-1-1", "question-1-3"} <= set(links)
+    assert {"sample", "question-1-1", "question-1-3"} <= set(links)
     assert set(links) <= set(ids)
 
 
 def test_hostile_text_is_shown_and_not_obeyed() -> None:
     evil = "<script>alert('verdict')</script>"
     sample = page_samples.record(
-        verdicts={"1.1": evil},
+        verdicts={"1.1": Verdict("1.1", "answered", evil)},
         notices=(NOTICE,),
         config={"train_points": evil, "repeats": 3, "seed": '"><img src=x>'},
     )
@@ -117,7 +118,7 @@ def test_facts_stand_with_interval_and_n(html: str) -> None:
     assert "It classifies 96.65 % (95 % interval 96.57 to 96.73 %) of the unit square" in text
 
 
-def test_the_glance_gives_each_question_the_start_of_its_answer(html: str) -> None:
+def test_the_glance_gives_each_question_its_headline(html: str) -> None:
     glance = Outline(html.split('class="glance"')[1].split("</table>")[0]).text
     assert "On average 96.65\u202f% of the unit square." in glance
     assert "A single set may differ" not in glance
@@ -142,12 +143,12 @@ def test_columns_of_numbers_stand_on_the_right(html: str) -> None:
 
 
 def test_write_leaves_the_page_and_its_figures(tmp_path: Path) -> None:
-    save(page_samples.record(), tmp_path / "perceptron")
+    save(page_samples.record(), tmp_path / "sample")
     path = report.write(tmp_path)
     assert path == tmp_path / "index.html"
-    loaded = load(tmp_path / "perceptron")
+    loaded = load(tmp_path / "sample")
     assert path.read_text(encoding="utf-8") == report.render([loaded])
-    drawn = sorted(p.name for p in (tmp_path / "perceptron").glob("*.svg"))
+    drawn = sorted(p.name for p in (tmp_path / "sample").glob("*.svg"))
     assert drawn == ["narrow.svg", "wide.svg"]
     first = path.read_bytes()
     report.write(tmp_path)
@@ -165,48 +166,56 @@ def test_an_empty_folder_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_a_broken_record_leaves_the_old_page(tmp_path: Path) -> None:
-    save(page_samples.record(), tmp_path / "perceptron")
+    save(page_samples.record(), tmp_path / "sample")
     report.write(tmp_path)
     before = (tmp_path / "index.html").read_bytes()
-    save(page_samples.record(facts={}), tmp_path / "perceptron")
+    save(page_samples.record(facts=Facts(), verdicts={}), tmp_path / "sample")
     with pytest.raises(RecordError, match="lacks; run the study again"):
         report.write(tmp_path)
     assert (tmp_path / "index.html").read_bytes() == before
 
 
-def test_a_study_without_a_page_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "draw_all", lambda record: {})
-    with pytest.raises(RecordError, match="expected a study that has a page"):
+def test_a_record_of_an_unknown_study_is_named() -> None:
+    with pytest.raises(RecordError, match=r"known study.*got 'unheard-of'"):
         report.render([page_samples.record(study="unheard-of")])
+
+
+HEAD = '{% from "macros.html" import figure, sheet, facts, table with context %}'
 
 
 @pytest.mark.parametrize(
     ("template", "error", "message"),
     [
-        ("{{ fact('accuracy.hinges') }}", RecordError, "expected the fact 'accuracy.hinges'"),
+        ("{{ fact('accuracy', criterion='zero') }}", RecordError, "'accuracy' at criterion zero"),
         ("{{ figure('wider') }}", ValueError, "expected one of wide, narrow, never, got 'wider'"),
+        ("{{ sheet('scale') }}", ValueError, "expected one of scales, absent, got 'scale'"),
         ("{{ table(['a', 'b'], [[1, 2], [3]]) }}", ValueError, "row 1: expected 2 cells, got 1"),
-        ("{{ facts([('a', 'accuracy.hinges')]) }}", RecordError, "expected the fact"),
+        ("{{ facts([('a', 'hinges', {})]) }}", RecordError, "expected the fact 'hinges'"),
     ],
 )
 def test_a_mistake_in_a_template_is_named(
     monkeypatch: pytest.MonkeyPatch, template: str, error: type[Exception], message: str
 ) -> None:
-    monkeypatch.setattr(page, "draw_all", lambda record: {})
-    head = page_samples.TEMPLATE.strip().splitlines()[0]
-    page_samples.install(monkeypatch, head + template)
+    monkeypatch.setattr(page, "draw_all", lambda study, record: {})
+    page_samples.install(monkeypatch, HEAD + template)
     with pytest.raises(error, match=message):
         report.render([page_samples.record()])
 
 
 def test_optional_rows_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "draw_all", lambda record: {})
-    head = page_samples.TEMPLATE.strip().splitlines()[0]
-    rows = "[('here', 'accuracy.hinge', 'percent'), ('absent', 'no.such')]"
-    page_samples.install(monkeypatch, head + "{{ facts(" + rows + ", 'c', optional=true) }}")
+    monkeypatch.setattr(page, "draw_all", lambda study, record: {})
+    rows = "[('here', 'accuracy', {'criterion': 'hinge'}, 'percent'), ('absent', 'no', {})]"
+    page_samples.install(monkeypatch, HEAD + "{{ facts(" + rows + ", 'c', optional=true) }}")
     made = report.render([page_samples.record()])
     assert "here" in made
     assert "absent" not in made
+
+
+def test_provenance_says_how_the_trials_ran() -> None:
+    rows = dict(page.origin(page_samples.record()))
+    assert [plain(line) for line in rows["Work"]] == [
+        "sets: 10 trials, 12.5 s in all, in 2 processes of 1 thread"
+    ]
 
 
 def test_parameters_carry_their_units() -> None:
@@ -216,19 +225,20 @@ def test_parameters_carry_their_units() -> None:
 
 
 def test_a_grid_of_words_is_not_numeric() -> None:
-    view_ = view.View(page_samples.record(), {}, view.Numbering())
+    view_ = page.View(REGISTRY["sample"], page_samples.record(), {}, page.Numbering())
     grid = view_.grid(["a", "b", "c"], [["C1", 1.5, None], ["C3", -2, "few"]], "")
     assert grid.numeric == [False, True, False]
     assert grid.rows[1][1] == "\u22122"
 
 
 def test_making_the_page_never_imports_torch(tmp_path: Path) -> None:
-    save(page_samples.record(), tmp_path / "perceptron")
+    save(page_samples.record(), tmp_path / "sample")
     code = (
-        "import sys, pkgutil, importlib, pytest, page_samples\n"
-        "from firstlight import figures, report\n"
-        "for m in pkgutil.iter_modules(figures.__path__):\n"
-        "    importlib.import_module('firstlight.plotting.' + m.name)\n"
+        "import sys, pytest, page_samples\n"
+        "from firstlight import report\n"
+        "from firstlight.studies import REGISTRY\n"
+        "for study in REGISTRY.values():\n"
+        "    study.plots(), study.sheets(), study.page(), study.remarks\n"
         "page_samples.install(pytest.MonkeyPatch())\n"
         "report.write(sys.argv[1])\n"
         "print([m for m in ('torch', 'numba', 'sklearn', 'matplotlib.pyplot') if m in sys.modules])"
@@ -236,7 +246,7 @@ def test_making_the_page_never_imports_torch(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)],
         capture_output=True, text=True, check=False,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": str(Path(page_samples.__file__).parent)},
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == "[]"

@@ -13,8 +13,8 @@ from firstlight.schedules import (
     coupled_batch_size,
     coupled_learning_rate,
     exp_range,
-    noise_scale,
     ramp,
+    sgd_noise_scale,
     triangle,
     triangle2,
     whole_cycles,
@@ -178,8 +178,10 @@ def test_whole_cycles_is_the_nearest_length_that_fits(total: float, about: float
 
 def test_the_noise_scale_of_a_known_recipe() -> None:
     # CIFAR-10, rate 0.1, batch 128, momentum 0.9 (Smith et al. 2018, section 5.1): B ≪ N
-    assert noise_scale(0.1, 50_000, 128, 0.9) == pytest.approx(0.1 * 50_000 / (128 * 0.1))
-    assert noise_scale(0.1, 50_000, 640, 0.9) == pytest.approx(noise_scale(0.02, 50_000, 128, 0.9))
+    assert sgd_noise_scale(0.1, 50_000, 128, 0.9) == pytest.approx(0.1 * 50_000 / (128 * 0.1))
+    assert sgd_noise_scale(0.1, 50_000, 640, 0.9) == pytest.approx(
+        sgd_noise_scale(0.02, 50_000, 128, 0.9)
+    )
 
 
 @QUICK
@@ -190,7 +192,7 @@ def test_coupled_schedules_keep_the_noise_scale(
     rate = triangle(*bounds, 700)
     plain = {"scale": scale, "samples": 50_000.0, "momentum": momentum}
     size = coupled_batch_size(rate, low=0, **plain)
-    assert noise_scale(rate(seen), 50_000, size(seen), momentum) == pytest.approx(scale)
+    assert sgd_noise_scale(rate(seen), 50_000, size(seen), momentum) == pytest.approx(scale)
     back = coupled_learning_rate(size, **plain)
     assert back(seen) == pytest.approx(rate(seen))
 
@@ -225,7 +227,7 @@ def test_a_schedule_is_a_value(schedule: Schedule) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: constant(-1), "value of at least 0"),
+        (lambda: constant(-1), "at least 0"),
         (lambda: constant(math.nan), "finite"),
         (lambda: ramp(0, 1, 10), "0 < low"),
         (lambda: ramp(1, 2, 0), "samples: expected"),
@@ -248,9 +250,9 @@ def test_a_schedule_is_a_value(schedule: Schedule) -> None:
         (lambda: ramp(1, 2, 10)(math.inf), "got inf"),
         (lambda: constant(1)(math.nan), "got nan"),
         (lambda: whole_cycles(0, 1), "total_samples"),
-        (lambda: noise_scale(0.1, 100, 0), "batch_size"),
-        (lambda: noise_scale(-0.1, 100, 1), "lr: expected"),
-        (lambda: noise_scale(0.1, 100, 1, 1.0), "momentum"),
+        (lambda: sgd_noise_scale(0.1, 100, 0), "batch_size"),
+        (lambda: sgd_noise_scale(-0.1, 100, 1), "lr: expected"),
+        (lambda: sgd_noise_scale(0.1, 100, 1, 1.0), "momentum"),
         (lambda: coupled_batch_size(constant(1), scale=0, samples=9), "scale"),
         (lambda: coupled_learning_rate(constant(1), scale=1, samples=9, low=3, high=2), "bounds"),
     ],

@@ -1,5 +1,3 @@
-import doctest
-import importlib
 import json
 import math
 import pickle
@@ -334,10 +332,3 @@ def test_bad_input_is_refused_in_one_line(call: Callable[[], object], message: s
     with pytest.raises(ValueError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["shapes", "cycles", "coupled", "scheduler", "sampler"])
-def test_the_examples_in_the_docstrings_run(name: str) -> None:
-    found = doctest.testmod(importlib.import_module(f"firstlight.schedules.{name}"))
-    assert found.attempted > 0
-    assert found.failed == 0

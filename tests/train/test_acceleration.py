@@ -9,9 +9,9 @@ from torch import nn
 from torch.nn import functional
 
 from firstlight.models.minigooglenet import MiniGoogLeNet
-from firstlight.train import PLAIN, FastPath, accumulate, fit, memory, pick
-from firstlight.train.accumulate import bounds, length, part
-from firstlight.train.acceleration import applied, has_fast_bfloat16, operations
+from firstlight.train import PLAIN, Acceleration, accumulate, choose, fit, use
+from firstlight.train.acceleration import has_fast_bfloat16, keep_freed_memory, operations
+from firstlight.train.accumulate import length, map_tensors
 
 
 def network() -> nn.Sequential:
@@ -48,22 +48,10 @@ def test_gradients_are_added_to_those_that_are_there() -> None:
         assert torch.allclose(2 * a.grad, b.grad, rtol=1e-5, atol=1e-7)  # type: ignore[operator,arg-type]
 
 
-@pytest.mark.parametrize("samples", [1, 2, 9, 10, 64, 65])
-@pytest.mark.parametrize("micro", [1, 2, 4, 64, None])
-def test_micro_batches_cover_every_sample_and_leave_no_single_one(
-    samples: int, micro: int | None
-) -> None:
-    cuts = bounds(samples, micro)
-    assert [i for low, high in cuts for i in range(low, high)] == list(range(samples))
-    sizes = [high - low for low, high in cuts]
-    assert max(sizes) <= (micro or samples) + 1
-    assert micro == 1 or len(sizes) == 1 or min(sizes) > 1
-
-
 def test_parts_of_tuples_and_mappings() -> None:
     x = torch.arange(6)
     assert length({"a": x, "b": (x, x)}) == 6
-    found = part({"a": x, "b": (x, [x]), "c": "text"}, 2, 4)
+    found = map_tensors(lambda tensor: tensor[2:4], {"a": x, "b": (x, [x]), "c": "text"})
     assert found["a"].tolist() == found["b"][0].tolist() == found["b"][1][0].tolist() == [2, 3]
     assert found["c"] == "text"
 
@@ -101,14 +89,14 @@ def images(n: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize(
     "path",
     [
-        FastPath(channels_last=True),
-        FastPath(fused=True),
-        FastPath(memory_kept=True),
-        FastPath(channels_last=True, fused=True, memory_kept=True),
+        Acceleration(channels_last=True),
+        Acceleration(fused=True),
+        Acceleration(memory_kept=True),
+        Acceleration(channels_last=True, fused=True, memory_kept=True),
     ],
     ids=str,
 )
-def test_every_path_in_full_precision_learns_the_same(path: FastPath) -> None:
+def test_every_path_in_full_precision_learns_the_same(path: Acceleration) -> None:
     x, y = images()
     order = list(torch.arange(12).split(4))
     states = []
@@ -125,7 +113,7 @@ def test_bfloat16_stays_close() -> None:
     x, _ = images()
     model = MiniGoogLeNet(torch.Generator().manual_seed(0), width=0.05).eval()
     expected = model(x)
-    with applied(FastPath(bfloat16=True), model) as forward:
+    with use(Acceleration(bfloat16=True), model) as forward:
         found = forward(x)
     assert found.dtype is torch.float32
     assert torch.allclose(found, expected, rtol=0.1, atol=0.1)
@@ -135,21 +123,21 @@ def test_bfloat16_stays_close() -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch's own, inside its compiler
 def test_a_compiled_network_gives_the_same_outputs_at_every_size() -> None:
     model = network()
-    with applied(FastPath(compiled=True), model) as forward:
+    with use(Acceleration(compiled=True), model) as forward:
         for n in (8, 3, 8):
             x, _ = batch(n)
             assert torch.allclose(forward(x), model(x), rtol=1e-5, atol=1e-6)
 
 
-def test_what_is_picked() -> None:
+def test_what_is_chosen() -> None:
     x, _ = images(4)
     model = MiniGoogLeNet(torch.Generator().manual_seed(0), width=0.05)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    path = pick(model, x, optimizer=optimizer)
+    path = choose(model, x, optimizer=optimizer)
     assert (path.channels_last, path.fused, path.compiled) == (True, True, False)
     assert path.memory_kept
     assert path.bfloat16 == has_fast_bfloat16(torch.device("cpu"))
-    assert not pick(nn.Linear(2, 1), torch.zeros(3, 2), samples=100).channels_last
+    assert not choose(nn.Linear(2, 1), torch.zeros(3, 2), samples=100).channels_last
     assert "channels last" in str(path)
     assert str(PLAIN) == "float32"
 
@@ -162,8 +150,8 @@ def test_long_trainings_are_compiled_where_it_pays_and_can_be_done(
     model = MiniGoogLeNet(torch.Generator().manual_seed(0), width=0.05)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     monkeypatch.setattr(shutil, "which", lambda name: compiler)
-    assert pick(model, x, samples=10**12).compiled == (amx and compiler is not None)
-    assert not pick(model, x, samples=100).compiled
+    assert choose(model, x, samples=10**12).compiled == (amx and compiler is not None)
+    assert not choose(model, x, samples=100).compiled
 
 
 def test_fused_is_left_alone_where_training_has_begun() -> None:
@@ -172,8 +160,8 @@ def test_fused_is_left_alone_where_training_has_begun() -> None:
     optimizer = torch.optim.Adam(model.parameters())
     functional.cross_entropy(model(x), y).backward()
     optimizer.step()
-    assert not pick(model, x, optimizer=optimizer).fused
-    assert not pick(model, x, optimizer=torch.optim.LBFGS(model.parameters())).fused
+    assert not choose(model, x, optimizer=optimizer).fused
+    assert not choose(model, x, optimizer=torch.optim.LBFGS(model.parameters())).fused
 
 
 def test_operations_of_a_convolution_and_a_matrix_product() -> None:
@@ -210,7 +198,7 @@ def test_memory_settings_are_put_back_after_an_error(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Library)
 
     def fail() -> None:
-        with memory.kept() as can:
+        with keep_freed_memory() as can:
             assert can
             raise RuntimeError("stop")
 
@@ -221,5 +209,5 @@ def test_memory_settings_are_put_back_after_an_error(monkeypatch: pytest.MonkeyP
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
-    with memory.kept() as can:
+    with keep_freed_memory() as can:
         assert not can

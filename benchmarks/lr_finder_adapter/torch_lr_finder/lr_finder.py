@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_map_only
 from torch.utils.data import DataLoader
 
 from firstlight.guard import Snapshot
-from firstlight.ranges import Curve, lr_range as learning_rate
+from firstlight.ranges import Curve, learning_rate
 from firstlight.ranges.trainable import ratios, set_rates
 from firstlight.train import modes_kept
 
@@ -65,10 +65,17 @@ class LRFinder:
     """A learning-rate range test that changes the model until ``reset``."""
 
     def __init__(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, criterion: Any, device: Any = None,
-        memory_cache: bool = True, cache_dir: str | None = None, amp_backend: str | None = None,
-        amp_config: dict[str, Any] | None = None, grad_scaler: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        criterion: Any,
+        device: Any = None,
+        memory_cache: bool = True,
+        cache_dir: str | None = None,
+        amp_backend: str | None = None,
+        amp_config: dict[str, Any] | None = None,
+        grad_scaler: Any = None,
+    ) -> None:
         if amp_backend not in (None, "torch"):
             raise ValueError(f"Unknown amp backend: {amp_backend}")
         if amp_backend and grad_scaler is None:
@@ -87,10 +94,18 @@ class LRFinder:
         self._start.restore()
 
     def range_test(
-        self, train_loader: Any, val_loader: Any = None, start_lr: float | None = None,
-        end_lr: float = 10, num_iter: int = 100, step_mode: str = "exp", smooth_f: float = 0.05,
-        diverge_th: float = 5, accumulation_steps: int = 1, non_blocking_transfer: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        train_loader: Any,
+        val_loader: Any = None,
+        start_lr: float | None = None,
+        end_lr: float = 10,
+        num_iter: int = 100,
+        step_mode: str = "exp",
+        smooth_f: float = 0.05,
+        diverge_th: float = 5,
+        accumulation_steps: int = 1,
+        non_blocking_transfer: bool = True,
+    ) -> None:
         if num_iter <= 1:
             raise ValueError("`num_iter` must be larger than 1")
         if step_mode not in ("exp", "linear") or not 0 <= smooth_f < 1:
@@ -151,9 +166,14 @@ class LRFinder:
         return float(np.average(losses, weights=counts))
 
     def plot(
-        self, skip_start: int = 10, skip_end: int = 5, log_lr: bool = True,
-        show_lr: float | None = None, ax: Any = None, suggest_lr: bool = True,
-    ) -> Any:  # fmt: skip
+        self,
+        skip_start: int = 10,
+        skip_end: int = 5,
+        log_lr: bool = True,
+        show_lr: float | None = None,
+        ax: Any = None,
+        suggest_lr: bool = True,
+    ) -> Any:
         shown = slice(skip_start, len(self.history["lr"]) - skip_end)
         lrs, losses = list(self.history["lr"])[shown], self.history["loss"][shown]
         if suggest_lr and len(lrs) < 2:

@@ -1,16 +1,14 @@
-"""``firstlight born-dead``: how likely a ReLU network of this shape is dead before it is trained."""
+"""``firstlight born-dead``: how likely a ReLU network is dead before it is trained."""
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
 
 from firstlight.cli.parsing import parse
 from firstlight.errors import ConfigError
 from firstlight.record.files import to_json
+from firstlight.studies.dying_relu.config import Init
 
-if TYPE_CHECKING:
-    from firstlight.record import Fact
-
+LIMITS = {"width": (1, 1000), "depth": (2, 1000), "inputs": (1, 1000), "networks": (1, 100_000_000)}
 MOST_PARAMETERS = 10_000_000
 
 
@@ -28,23 +26,21 @@ class BornDead:
     """Layers with the linear output, from 2 to 1000: 10 means 9 hidden layers."""
     inputs: int = 1
     """Input dimension, from 1 to 1000."""
-    init: Literal["he", "torch", "xavier", "rai", "orthogonal"] = "he"
-    """Initialisation of weights and biases."""
+    init: Init = "he"
+    """Initialization of weights and biases."""
     networks: int = 200_000
     """Networks to draw, from 1 to 100000000."""
     seed: int = 0
     """From 0."""
     risk: float = 0.01
-    """Accepted probability to be born dead, between 0 and 1, for which a safe width is said."""
+    """Accepted probability to be born dead, between 0 and 1; the safe width is printed for it."""
     json: bool = False
     """Print the numbers as JSON and nothing else."""
 
 
 def _check(options: BornDead) -> None:
-    most = {"width": 1000, "depth": 1000, "inputs": 1000, "networks": 100_000_000}
-    least = {"depth": 2}
-    for name, high in most.items():
-        value, low = getattr(options, name), least.get(name, 1)
+    for name, (low, high) in LIMITS.items():
+        value = getattr(options, name)
         if not low <= value <= high:
             raise ConfigError(f"{name}: expected from {low} to {high}, got {value}")
     if options.seed < 0:
@@ -60,29 +56,17 @@ def _check(options: BornDead) -> None:
         )
 
 
-def _numbers(options: BornDead, fact: "Fact") -> dict[str, Any]:
-    """Return what the command answers; None where nothing is known."""
+def _known(options: BornDead) -> dict[str, float | None]:
+    """Return what theory knows; None where it knows nothing."""
     from firstlight.ensemble import theory
 
     shape = (options.width, options.depth)
     normal = options.init in theory.NORMAL
     return {
-        "probability": fact.value,
-        "low": fact.low,
-        "high": fact.high,
         "exact": theory.exact(*shape, options.inputs) if normal else None,
         "lower_bound": theory.lower_bound(*shape) if normal and options.inputs == 1 else None,
         "upper_bound": theory.upper_bound(*shape) if options.init in theory.SYMMETRIC else None,
-        "networks": fact.n,
     }
-
-
-def _rows(numbers: dict[str, Any], fact: "Fact") -> dict[str, "Fact"]:
-    """Return the table for a person: the estimate and what else is known."""
-    from firstlight.record import Fact
-
-    known = [name for name in ("lower_bound", "exact", "upper_bound") if numbers[name] is not None]
-    return {"drawn": fact} | {name.replace("_", " "): Fact(numbers[name]) for name in known}
 
 
 def _advice(options: BornDead) -> str:
@@ -104,20 +88,26 @@ def main(arguments: list[str]) -> int:
     _check(options)
 
     from firstlight.cli import terminal
-    from firstlight.ensemble import born_dead as dead, theory
+    from firstlight.ensemble import born_dead as dead
+    from firstlight.ensemble import theory
     from firstlight.ensemble.spec import Network
+    from firstlight.record import Fact
 
     network = Network((options.inputs, *[options.width] * (options.depth - 1), 1))
     with terminal.progress("born-dead") as report:
         fact = theory.probability(
             network, options.init, options.networks, options.seed, progress=report
         )
-    numbers = _numbers(options, fact)
+    known = _known(options)
     if options.json:
-        sys.stdout.write(to_json(numbers))
+        drawn = {"probability": fact.value, "low": fact.low, "high": fact.high}
+        sys.stdout.write(to_json({**drawn, **known, "networks": fact.n}))
         return 0
+    rows = {"drawn": fact} | {
+        n.replace("_", " "): Fact(v) for n, v in known.items() if v is not None
+    }
     title = f"P(born dead), width {options.width}, depth {options.depth}, {options.init}"
-    terminal.show(terminal.facts_table(_rows(numbers, fact).items(), title))
+    terminal.show(terminal.facts_table(rows.items(), title))
     if not dead.is_exact(network, zero_bias=options.init not in ("torch", "rai")):
         print(f"The domain is sampled at {dead.POINTS} points: read 'drawn' as an upper estimate.")
     print(_advice(options))

@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     configs = [study_of(name).config.preset(options.preset, seed=options.seed) for name in names]
     data = folder(options.data, "--data")
 
-    from firstlight import report
+    from firstlight.report import page as report
     from firstlight.cli import terminal
     from firstlight.cli.running import find_data, pick_device, run_study
     from firstlight.record import RECORD_FILE
@@ -54,8 +54,7 @@ def main(arguments: list[str]) -> int:
     suffix = "-digits" if stand_in else ""
     out = options.out or Path("runs") / f"{options.preset}-seed{options.seed}{suffix}"
     records = [
-        run_study(config, out, device=device, dataset=datasets[config.study])
-        for config in configs
+        run_study(config, out, device=device, dataset=datasets[config.study]) for config in configs
     ]
     page = out / report.PAGE_FILE
     if not _is_newer(page, out.glob(f"*/{RECORD_FILE}")):

@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
     options = parse(Report, arguments, "firstlight report")
     place = folder(options.dir, "DIR")
 
-    from firstlight import report
+    from firstlight.report import page as report
     from firstlight.cli.terminal import show_place
 
     show_place("report", report.write(place or Path()).resolve())

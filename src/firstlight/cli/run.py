@@ -82,6 +82,8 @@ def main(arguments: list[str]) -> int:
     if options.json:
         sys.stdout.write(to_json(record.as_dict()))
         return 0
-    terminal.show(terminal.facts_table(record.facts.items(), kind.study), terminal.answers_table([record]))
+    terminal.show(
+        terminal.facts_table(record.facts.items(), kind.study), terminal.answers_table([record])
+    )
     terminal.show_place("record", (out / kind.study).resolve())
     return 0

@@ -15,6 +15,7 @@ from firstlight.data import Location
 from firstlight.record import Fact, Record
 from firstlight.types import Progress
 
+
 def say(words: str) -> None:
     """Tell the person something, on standard error, so that standard output stays the answer."""
     print(words, file=sys.stderr, flush=True)

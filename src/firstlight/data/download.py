@@ -164,6 +164,11 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
         UnreachableError: no mirror hands out the official files (within seconds where there is
             no network).
         DataError: the name is unknown, the cache cannot be written, or holds a damaged file.
+
+    Example:
+        >>> fetch("cifar")
+        Traceback (most recent call last):
+        firstlight.errors.DataError: data set: expected mnist or fashion-mnist, got 'cifar'; use a known name
     """
     which = official(name)
     folder = sources.cache_folder() / which.key

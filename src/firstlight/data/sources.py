@@ -32,6 +32,10 @@ class Location:
         verified: whether its content is the official one.
         size: bytes, as found or as published.
         problem: why it was refused, in one line, else None.
+
+    Example:
+        >>> Location("MNIST", "t10k-labels-idx1-ubyte.gz", TO_FETCH, None, False, 4542).path is None
+        True
     """
 
     dataset: str
@@ -52,7 +56,12 @@ class Found:
 
 
 def cache_folder() -> Path:
-    """Return where downloads are kept: FIRSTLIGHT_CACHE, else the user's cache folder."""
+    """Return where downloads are kept: FIRSTLIGHT_CACHE, else the user's cache folder.
+
+    Example:
+        >>> isinstance(cache_folder(), Path)
+        True
+    """
     chosen = os.environ.get("FIRSTLIGHT_CACHE")
     if chosen:
         return Path(chosen).expanduser()
@@ -205,6 +214,10 @@ def locate(name: str, folder: Path | None = None) -> list[Location]:
 
     Raises:
         DataError: the name is unknown, or the folder does not exist or lacks files.
+
+    Example:
+        >>> [row.dataset for row in locate("mnist")]
+        ['MNIST', 'MNIST', 'MNIST', 'MNIST']
     """
     which = official(name)
     found = find(which, folder) or Found(CACHE, files_in(which, cache_folder()))

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from firstlight import seeds
-from firstlight.data.dataset import Dataset
-from firstlight.data.loading import load
+from firstlight.data.datasets import Dataset
 
 
 @dataclass(frozen=True)
@@ -76,30 +74,8 @@ def split(
     )
 
 
-@lru_cache(maxsize=1)
-def loaded(
-    name: str,
-    folder: str | None,
-    *,
-    seed: int,
-    images: int,
-    validation_share: float,
-    test_images: int,
-    device: str = "cpu",
-) -> Split:
-    """Return ``split`` of a named data set, read once in each process.
-
-    Args:
-        name: as for ``load``; nothing is downloaded.
-        folder: the folder with the data, or None for the known places.
-        seed, images, validation_share, test_images, device: as for ``split``.
-    """
-    place = None if folder is None else Path(folder)
-    return split(
-        load(name, folder=place, download=False),
-        seed=seed, images=images, validation_share=validation_share,
-        test_images=test_images, device=device,
-    )  # fmt: skip
+split_of = lru_cache(maxsize=1)(split)
+"""Does what ``split`` does, once in each process: trials of one data set object share the tensors."""
 
 
 def standardized(parts: Split) -> Split:

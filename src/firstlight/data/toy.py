@@ -8,35 +8,23 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from firstlight.types import Floats
 
 HIGH = math.sqrt(7)
 LOW = -HIGH
 """The domain of all three functions is [−√7, √7]."""
 
-Values = NDArray[np.float64]
-
-
-def _abs(x: Values) -> Values:
-    return np.abs(x)
-
-
-def _xsin(x: Values) -> Values:
-    return x * np.sin(5 * x)
-
-
-def _step(x: Values) -> Values:
-    return (x > 0) + 0.2 * np.sin(5 * x)
-
-
-FUNCTIONS: dict[str, Callable[[Values], Values]] = {"abs": _abs, "xsin": _xsin, "step": _step}
+FUNCTIONS: dict[str, Callable[[Floats], Floats]] = {
+    "abs": np.abs,
+    "xsin": lambda x: x * np.sin(5 * x),
+    "step": lambda x: (x > 0) + 0.2 * np.sin(5 * x),
+}
 """Each function by the name it has on the command line."""
 
-FORMULAS = {"abs": "|x|", "xsin": "x·sin(5x)", "step": "1{x>0} + 0.2·sin(5x)"}
-"""Each function as a reader writes it."""
 
-
-def target(name: str, x: ArrayLike) -> Values:
+def target(name: str, x: ArrayLike) -> Floats:
     """Return the function at each point: |x|, x·sin(5x), or 1{x>0} + 0.2·sin(5x).
 
     Args:
@@ -55,12 +43,12 @@ def target(name: str, x: ArrayLike) -> Values:
     return FUNCTIONS[name](np.asarray(x, dtype=np.float64))
 
 
-def points(rng: np.random.Generator, *shape: int) -> Values:
+def points(rng: np.random.Generator, *shape: int) -> Floats:
     """Return independent points, uniform on [−√7, √7)."""
     return rng.uniform(LOW, HIGH, shape)
 
 
-def grid(count: int) -> Values:
+def grid(count: int) -> Floats:
     """Return ``count`` evenly spaced points from −√7 to √7, both ends included.
 
     Args:

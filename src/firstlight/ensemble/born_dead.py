@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from firstlight import seeds
 from firstlight.ensemble.spec import Network
+from firstlight.types import Floats, Numbers
 
-Array = NDArray[np.float64]
 Owner = NDArray[np.int64]
-Floats = NDArray[np.floating]
-Layers = list[tuple[Floats, Floats]]
+"""The network that each point belongs to."""
+Layers = list[tuple[Numbers, Numbers]]
 
 HALF_WIDTH = math.sqrt(7)
 """Half the width of the usual domain, [−√7, √7]."""
@@ -27,17 +27,17 @@ FEW = 8
 _NUMBERS = 2**18  # weights gathered at once, one set for each point: few enough for the cache
 
 
-def _affine(weight: Floats, bias: Floats, points: Array, owner: Owner) -> Array:
+def _affine(weight: Numbers, bias: Numbers, points: Floats, owner: Owner) -> Floats:
     """Return each point's pre-activations.
 
     Summed row by row: a matrix product may round two equal points differently, according to their
     places, and so make corners out of nothing.
     """
-    z: Array = np.einsum("moi,mi->mo", weight.take(owner, axis=0), points)
+    z: Floats = np.einsum("moi,mi->mo", weight.take(owner, axis=0), points)
     return z + bias.take(owner, axis=0)
 
 
-def _with_crossings(z: Array, owner: Owner) -> tuple[Array, Owner]:
+def _with_crossings(z: Floats, owner: Owner) -> tuple[Floats, Owner]:
     """Return the corners with a new one wherever a unit crosses zero between two of them."""
     a, b = z[:-1], z[1:]
     opposite = ((a > 0) & (b < 0)) | ((a < 0) & (b > 0))
@@ -53,19 +53,19 @@ def _with_crossings(z: Array, owner: Owner) -> tuple[Array, Owner]:
     return np.concatenate([z, corners])[order], np.append(owner, owner[piece])[order]
 
 
-def _largest(points: Array) -> Array:
+def _largest(points: Floats) -> Floats:
     """Return each point's largest coordinate; NumPy's own is slow where these are few."""
     return reduce(np.maximum, points.T)
 
 
-def _without_repeats(points: Array, owner: Owner) -> tuple[Array, Owner]:
-    """Drop the second corner of each piece without length: it tells nothing."""
+def _without_repeats(points: Floats, owner: Owner) -> tuple[Floats, Owner]:
+    """Drop the second corner of each piece without length: it adds nothing."""
     keep = np.ones(len(points), dtype=bool)
     keep[1:] = (points[1:] != points[:-1]).any(axis=1) | (owner[1:] != owner[:-1])
     return points[keep], owner[keep]
 
 
-def _directions(points: Array, owner: Owner, *, path: bool) -> tuple[Array, Owner]:
+def _directions(points: Floats, owner: Owner, *, path: bool) -> tuple[Floats, Owner]:
     """Return each ray's point scaled to 1, so that no depth shrinks it out of the numbers' range.
 
     A ray that is zero stays zero: it is dropped, except where it joins two pieces of a path.
@@ -76,7 +76,7 @@ def _directions(points: Array, owner: Owner, *, path: bool) -> tuple[Array, Owne
     return points / np.where(size > 0, size, 1.0)[:, None], owner
 
 
-def _follow(layers: Layers, start: Array, *, path: bool, rays: bool) -> NDArray[np.bool_]:
+def _follow(layers: Layers, start: Floats, *, path: bool, rays: bool) -> NDArray[np.bool_]:
     """Return which networks have a hidden layer that is zero on all points (or the whole path).
 
     Args:
@@ -99,12 +99,12 @@ def _follow(layers: Layers, start: Array, *, path: bool, rays: bool) -> NDArray[
             points, owner = _without_repeats(points, owner)
         if rays:
             points, owner = _directions(points, owner, path=path)
-    found = np.ones(count, dtype=bool)
-    found[owner] = False
-    return found
+    dead = np.ones(count, dtype=bool)
+    dead[owner] = False
+    return dead
 
 
-def _border(low: float, high: float) -> Array:
+def _border(low: float, high: float) -> Floats:
     """Return the border of a square as a closed path; a ray into the square leaves through it."""
     return np.array([[low, low], [low, high], [high, high], [high, low], [low, low]])
 
@@ -135,7 +135,7 @@ def is_exact(network: Network, *, zero_bias: bool) -> bool:
 
 def born_dead(
     network: Network,
-    parameters: NDArray[np.floating],
+    parameters: Numbers,
     low: float = -HALF_WIDTH,
     high: float = HALF_WIDTH,
 ) -> NDArray[np.bool_]:
@@ -175,13 +175,13 @@ def born_dead(
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(f"domain: expected finite low < high, got {low} and {high}")
     if not np.isfinite(values).all():
-        network_at = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
-        raise ValueError(f"parameters[{network_at}]: expected finite numbers")
-    found = np.zeros(len(values), dtype=bool)
+        offending = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+        raise ValueError(f"parameters[{offending}]: expected finite numbers")
+    dead = np.zeros(len(values), dtype=bool)
     if len(network.layers) == 1:
-        return found
+        return dead
     step = max(1, _NUMBERS // (FEW * max(network.widths) ** 2))
     for first in range(0, len(values), step):
         layers = network.unpack(values[first : first + step])[:-1]
-        found[first : first + step] = _decide(layers, low, high)
-    return found
+        dead[first : first + step] = _decide(layers, low, high)
+    return dead

@@ -4,26 +4,22 @@ A network's parameters depend on the seed and its own place alone: the first ten
 the ten that are drawn alone. Hence each rule turns one row of random numbers into one network.
 """
 
-import math
 from collections.abc import Callable
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from firstlight import seeds
 from firstlight.ensemble.spec import Network
+from firstlight.init.formulas import RELU_GAIN, he_std, rai_std, torch_bound, xavier_std
+from firstlight.types import Floats
 
 Init = Literal["he", "xavier", "torch", "rai", "orthogonal"]
-Array = NDArray[np.float64]
-Rule = Callable[[Network, int, np.random.Generator], Array]
-
-RAI_SCALE = 0.6007
-"""Standard deviation of RAI's normal entries, times the root of the layer's inputs."""
+Rule = Callable[[Network, int, np.random.Generator], Floats]
 
 
-def _row(network: Network, scale: Callable[[int, int], float], biases: bool) -> Array:
+def _row(network: Network, scale: Callable[[int, int], float], biases: bool) -> Floats:
     """Return one number for each parameter: its layer's scale, or zero for biases left out."""
     row = np.zeros(network.parameters)
     for (inputs, outputs), (weight, bias) in zip(network.layers, network.unpack(row), strict=True):
@@ -32,23 +28,23 @@ def _row(network: Network, scale: Callable[[int, int], float], biases: bool) -> 
     return row
 
 
-def _he(network: Network, count: int, source: np.random.Generator) -> Array:
-    row = _row(network, lambda inputs, _: math.sqrt(2 / inputs), biases=False)
+def _he(network: Network, count: int, source: np.random.Generator) -> Floats:
+    row = _row(network, lambda inputs, _: he_std(inputs), biases=False)
     return source.standard_normal((count, row.size)) * row
 
 
-def _xavier(network: Network, count: int, source: np.random.Generator) -> Array:
-    row = _row(network, lambda inputs, outputs: math.sqrt(2 / (inputs + outputs)), biases=False)
+def _xavier(network: Network, count: int, source: np.random.Generator) -> Floats:
+    row = _row(network, xavier_std, biases=False)
     return source.standard_normal((count, row.size)) * row
 
 
-def _torch(network: Network, count: int, source: np.random.Generator) -> Array:
-    row = _row(network, lambda inputs, _: 1 / math.sqrt(inputs), biases=True)
+def _torch(network: Network, count: int, source: np.random.Generator) -> Floats:
+    row = _row(network, lambda inputs, _: torch_bound(inputs), biases=True)
     return source.uniform(-1, 1, (count, row.size)) * row
 
 
-def _rai(network: Network, count: int, source: np.random.Generator) -> Array:
-    row = _row(network, lambda inputs, _: RAI_SCALE / math.sqrt(inputs), biases=True)
+def _rai(network: Network, count: int, source: np.random.Generator) -> Floats:
+    row = _row(network, lambda inputs, _: rai_std(inputs), biases=True)
     rows = sum(network.widths[1:])
     normal = source.standard_normal((count, row.size + 2 * rows))
     # Φ turns the spare normals into uniform numbers, so that one row of draws is one network.
@@ -67,7 +63,7 @@ def _rai(network: Network, count: int, source: np.random.Generator) -> Array:
     return parameters
 
 
-def _orthonormal(vectors: Array) -> None:
+def _orthonormal(vectors: Floats) -> None:
     """Make k vectors of each network orthonormal, in place, from the first on (Gram–Schmidt).
 
     Args:
@@ -80,8 +76,8 @@ def _orthonormal(vectors: Array) -> None:
         vector /= np.sqrt((vector * vector).sum(axis=0))
 
 
-def _orthogonal(network: Network, count: int, source: np.random.Generator) -> Array:
-    row = _row(network, lambda _inputs, _outputs: math.sqrt(2), biases=False)
+def _orthogonal(network: Network, count: int, source: np.random.Generator) -> Floats:
+    row = _row(network, lambda _inputs, _outputs: RELU_GAIN, biases=False)
     parameters = source.standard_normal((count, row.size))
     for weight, _ in network.unpack(parameters):
         outputs, inputs = weight.shape[1:]
@@ -102,7 +98,7 @@ RULES: dict[str, Rule] = {
 }
 
 
-def initial(network: Network, init: Init, count: int, source: np.random.Generator | int) -> Array:
+def initial(network: Network, init: Init, count: int, source: np.random.Generator | int) -> Floats:
     """Return the initial parameters of ``count`` independent networks.
 
     - ``he``: weights N(0, 2/inputs), biases 0.

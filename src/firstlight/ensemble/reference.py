@@ -2,7 +2,7 @@
 
 The weights of a layer are one tensor (R, outputs, inputs) and a layer is one ``torch.baddbmm``;
 autograd differentiates the sum of all networks' losses, in which each network's gradient is its
-own; the optimiser acts on all parameters as one (R, P) tensor. On a GPU one step is captured as a
+own; the optimizer acts on all parameters as one (R, P) tensor. On a GPU one step is captured as a
 CUDA graph and replayed; that path has not been run on a GPU yet.
 """
 
@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from firstlight.ensemble.shuffle import orders
 from firstlight.ensemble.spec import Network, Training, per_network
-from firstlight.ensemble.stacked_layers import layers, losses, outputs
+from firstlight.types import Numbers, Tick
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -24,8 +25,77 @@ WARM_UP_STEPS = 3
 """Steps before a capture, in which CUDA's libraries set themselves up; they are undone."""
 
 
+def layers(network: Network, parameters: Tensor) -> list[Tensor]:
+    """Return views of an (R, P) tensor: for each layer (R, outputs, inputs) and (R, outputs)."""
+    views, at = [], 0
+    for inputs, outputs in network.layers:
+        size = inputs * outputs
+        views.append(parameters[:, at : at + size].view(-1, outputs, inputs))
+        views.append(parameters[:, at + size : at + size + outputs])
+        at += size + outputs
+    return views
+
+
+def activate(network: Network, z: Tensor) -> Tensor:
+    """Return φ(z); the derivative of ReLU at 0 is 0, of leaky ReLU its slope, as in PyTorch."""
+    act: dict[str, Callable[[Tensor], Tensor]] = {
+        "relu": torch.relu,
+        "leaky-relu": lambda z: functional.leaky_relu(z, network.slope),
+        "tanh": torch.tanh,
+        "sigmoid": torch.sigmoid,
+        "elu": lambda z: functional.elu(z, network.slope),
+        "identity": lambda z: z,
+    }
+    return act[network.activation](z)
+
+
+def outputs(network: Network, stacked: Sequence[Tensor], x: Tensor) -> Tensor:
+    """Return every network's outputs, z = W·φ(…φ(W·x + b)…) + b.
+
+    Args:
+        network: the shape that all networks share.
+        stacked: weights and biases in turn, as ``layers`` returns them.
+        x: shape (R, inputs, B): the samples lie along the last axis.
+
+    Returns:
+        Shape (R, outputs, B).
+    """
+    h = x
+    for layer in range(0, len(stacked), 2):
+        h = h if layer == 0 else activate(network, h)
+        h = torch.baddbmm(stacked[layer + 1].unsqueeze(2), stacked[layer], h)
+    return h
+
+
+def losses(training: Training, z: Tensor, y: Tensor) -> Tensor:
+    """Return each network's loss over its own batch, shape (R,).
+
+    Squared error: mean of (z − y)². Cross-entropy: mean over the samples of −Σ y·log softmax(z).
+    Hinge: mean of max(0, 1 − y·z); only samples with y·z < 1 have a gradient, those at exactly 1
+    have none.
+
+    Args:
+        training: names the loss.
+        z: outputs, shape (R, outputs, B).
+        y: targets of the same shape.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    if z.shape != y.shape:
+        raise ValueError(
+            f"y: expected the shape of the outputs, {tuple(z.shape)}, got {tuple(y.shape)}"
+        )
+    if training.loss == "squared-error":
+        return (z - y).square().mean((1, 2))
+    if training.loss == "cross-entropy":
+        return -(y * functional.log_softmax(z, dim=1)).sum(1).mean(1)
+    # The derivative of relu at 0 is 0, that of clamp at its limit is 1.
+    return torch.relu(1 - y * z).mean((1, 2))
+
+
 class Stack:
-    """All networks in training, with their data and the state of their optimiser.
+    """All networks in training, with their data and the state of their optimizer.
 
     Args:
         network: the shape that all networks share.
@@ -98,22 +168,22 @@ class Stack:
         """Return the number of samples of each network."""
         return int(self.x.shape[-2]) if self.x.ndim > 1 else 0
 
-    def numbers(self) -> NDArray[np.floating]:
+    def numbers(self) -> Numbers:
         """Return a copy of all parameters, shape (R, P)."""
         return self.parameters.cpu().numpy().copy()
 
     def _batch(self, data: Tensor, picks: Tensor) -> Tensor:
         """Return the picked samples, shape (R, width, B)."""
-        found = data[picks] if data.ndim == 2 else data[self.rows, picks]
-        return found.transpose(1, 2)
+        batch = data[picks] if data.ndim == 2 else data[self.rows, picks]
+        return batch.transpose(1, 2)
 
     def gradient(self, picks: Tensor) -> Tensor:
         """Return each network's gradient on its samples ``picks`` (R, B), shape (R, P)."""
-        leaves = [part.detach().requires_grad_() for part in layers(self.network, self.parameters)]
+        leaves = [view.detach().requires_grad_() for view in layers(self.network, self.parameters)]
         z = outputs(self.network, leaves, self._batch(self.x, picks))
         total = losses(self.training, z, self._batch(self.y, picks)).sum()
-        parts = torch.autograd.grad(total, leaves)
-        return torch.cat([part.flatten(1) for part in parts], dim=1)
+        gradients = torch.autograd.grad(total, leaves)
+        return torch.cat([gradient.flatten(1) for gradient in gradients], dim=1)
 
     def step(self, picks: Tensor) -> None:
         """Update every network once on its samples ``picks``, shape (R, B)."""
@@ -176,13 +246,13 @@ def train_stacked(
     checkpoints: Sequence[int] = (),
     dtype: str = "float32",
     device: str = "cpu",
-    progress: Callable[[int, int], None] | None = None,
-) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    progress: Tick | None = None,
+) -> tuple[Numbers, Numbers]:
     """Train all networks as a loop over ``nn.Module`` and ``torch.optim`` would.
 
     Args:
         network: the shape that all networks share.
-        training: loss, optimiser, batch size and epochs.
+        training: loss, optimizer, batch size and epochs.
         parameters: initial weights and biases, shape (R, P), laid out as ``Network.unpack`` says.
         x: inputs, shape (n, inputs) for all networks or (R, n, inputs).
         y: targets, shape (n, outputs) for all networks or (R, n, outputs).
@@ -202,33 +272,28 @@ def train_stacked(
 
     Example:
         >>> x = np.linspace(-1, 1, 8)[:, None]
-        >>> found, _ = train_stacked(
-        ...     Network((1, 2, 1)), Training(epochs=2), np.ones((3, 7)), x, abs(x), seeds=range(3)
-        ... )
-        >>> found.shape
+        >>> start, seeds = np.ones((3, 7)), range(3)
+        >>> train_stacked(Network((1, 2, 1)), Training(), start, x, abs(x), seeds=seeds)[0].shape
         (3, 7)
     """
     stack = Stack(
         network, training, parameters, x, y, learning_rate=learning_rate, dtype=dtype, device=device
     )
-    wanted = list(checkpoints)
-    if not all(0 <= epoch <= training.epochs for epoch in wanted):
-        raise ValueError(f"checkpoints: expected from 0 to {training.epochs}, got {wanted}")
+    marks = list(checkpoints)
+    if not all(0 <= epoch <= training.epochs for epoch in marks):
+        raise ValueError(f"checkpoints: expected from 0 to {training.epochs}, got {marks}")
     if np.shape(seeds) != (len(stack.parameters),):
         raise ValueError(
             f"seeds: expected one for each of {len(stack.parameters)} networks, "
             f"got shape {np.shape(seeds)}"
         )
-    shuffles = orders(seeds, stack.samples)
-    kept = {0: stack.numbers()} if 0 in wanted else {}
+    shuffles, snapshots = orders(seeds, stack.samples), {0: stack.numbers()}
     for epoch in range(1, training.epochs + 1):
         stack.epoch(next(shuffles))
-        if epoch in wanted:
-            kept[epoch] = stack.numbers()
+        if epoch in marks:
+            snapshots[epoch] = stack.numbers()
         if progress is not None:
             progress(epoch, training.epochs)
     last = stack.numbers()
-    snapshots = np.empty((len(wanted), *last.shape), dtype=last.dtype)
-    for place, epoch in enumerate(wanted):
-        snapshots[place] = kept[epoch]
-    return last, snapshots
+    kept = np.array([snapshots[epoch] for epoch in marks], dtype=last.dtype)
+    return last, kept.reshape(len(marks), *last.shape)

@@ -6,7 +6,7 @@ which their places are settled: the last place first. The kernel does the same i
 
 Source: M. E. O'Neill, "PCG: a family of simple fast space-efficient statistically good algorithms"
 (2014), PCG-XSH-RR 64/32; D. Lemire, "Fast random integer generation in an interval" (2019), without
-its rejection step: with fewer than 2¹⁶ samples no place is favoured by more than one in 2¹⁶.
+its rejection step: with fewer than 2¹⁶ samples no place is favored by more than one in 2¹⁶.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _MASK = 2**64 - 1
 
 
 def initial_state(seed: int) -> int:
-    """Return the generator's first state for a network's seed (SplitMix64's finaliser)."""
+    """Return the generator's first state for a network's seed (SplitMix64's finalizer)."""
     z = (seed + 0x9E3779B97F4A7C15) & _MASK
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
@@ -48,14 +48,14 @@ def permutations(seed: int, samples: int, epochs: int) -> NDArray[np.int64]:
         [0, 1, 2, 3, 4]
     """
     state, order = initial_state(seed), list(range(samples))
-    found = np.empty((epochs, samples), dtype=np.int64)
+    orders = np.empty((epochs, samples), dtype=np.int64)
     for epoch in range(epochs):
         for last in range(samples - 1, -1, -1):
             state, bits = draw(state)
             place = (bits * (last + 1)) >> 32
             order[last], order[place] = order[place], order[last]
-        found[epoch] = order[::-1]
-    return found
+        orders[epoch] = order[::-1]
+    return orders
 
 
 def _initial_states(seeds: NDArray[np.uint64]) -> NDArray[np.uint64]:

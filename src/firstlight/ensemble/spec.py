@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from firstlight.types import Floats, Numbers
 
 Activation = Literal["relu", "leaky-relu", "tanh", "sigmoid", "elu", "identity"]
 Loss = Literal["squared-error", "cross-entropy", "hinge"]
@@ -24,6 +26,13 @@ class Network:
         widths: units of every layer, from the inputs to the outputs, e.g. ``(1, 2, 2, 1)``.
         activation: of every hidden layer; the output is linear.
         slope: of leaky ReLU below zero; α of ELU.
+
+    Raises:
+        ValueError: fewer than two widths, one below 1, an unknown activation or an infinite slope.
+
+    Example:
+        >>> Network((1, 2, 2, 1)).parameters
+        13
     """
 
     widths: tuple[int, ...]
@@ -47,9 +56,7 @@ class Network:
         """Return the number of weights and biases of one network."""
         return sum((inputs + 1) * outputs for inputs, outputs in self.layers)
 
-    def unpack(
-        self, parameters: NDArray[np.floating]
-    ) -> list[tuple[NDArray[np.floating], NDArray[np.floating]]]:
+    def unpack(self, parameters: Numbers) -> list[tuple[Numbers, Numbers]]:
         """Return views (weights, biases) of every layer.
 
         Args:
@@ -59,14 +66,16 @@ class Network:
         Returns:
             For each layer, shapes (…, outputs, inputs) and (…, outputs).
         """
-        found, at = [], 0
+        layers, at = [], 0
         for inputs, outputs in self.layers:
             size = inputs * outputs
             weights = parameters[..., at : at + size]
             shape = (*parameters.shape[:-1], outputs, inputs)
-            found.append((weights.reshape(shape), parameters[..., at + size : at + size + outputs]))
+            layers.append(
+                (weights.reshape(shape), parameters[..., at + size : at + size + outputs])
+            )
             at += size + outputs
-        return found
+        return layers
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,13 @@ class Training:
         eps: added to the root of Adam's second moment.
         batch_size: samples in each update; the last batch of an epoch may be shorter.
         epochs: passes over each network's samples.
+
+    Raises:
+        ValueError: an unknown loss or optimizer, or a number outside its range.
+
+    Example:
+        >>> Training(batch_size=64, epochs=2).steps(100)
+        4
     """
 
     loss: Loss = "squared-error"
@@ -112,10 +128,9 @@ class Training:
         return self.epochs * -(-samples // self.batch_size)
 
 
-def per_network(name: str, value: ArrayLike, count: int) -> NDArray[np.float64]:
+def per_network(name: str, value: ArrayLike, count: int) -> Floats:
     """Return one finite value above zero for each network; a single number serves for all."""
     array = np.broadcast_to(np.asarray(value, dtype=np.float64), (count,))
-    odd = np.flatnonzero(~(np.isfinite(array) & (array > 0)))
-    if odd.size:
-        raise ValueError(f"{name}[{odd[0]}]: expected a finite number above 0, got {array[odd[0]]}")
+    for r in np.flatnonzero(~(np.isfinite(array) & (array > 0)))[:1]:
+        raise ValueError(f"{name}[{r}]: expected a finite number above 0, got {array[r]}")
     return np.ascontiguousarray(array)

@@ -2,20 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from firstlight.record.provenance import cores
 from firstlight.ensemble.codegen.plan import Plan
 from firstlight.ensemble.spec import Network, Training, per_network
+from firstlight.record.provenance import cores
+from firstlight.types import Floats, Numbers, Tick
 
 CHUNK = 1024
 """Networks whose data are in memory at the same time."""
 
-Samples = tuple[NDArray[Any], NDArray[Any]]
+Samples = tuple[Numbers, Numbers]
 Data = Samples | Callable[[int, int], Samples]
 
 
@@ -31,76 +33,21 @@ class Trained:
         seconds: of the training alone, without compilation.
         backend: ``kernel`` or ``torch``.
         remark: why the kernel was not used where it was wanted, else None.
+
+    Example:
+        >>> network, x = Network((1, 2, 1)), np.linspace(-1, 1, 8)[:, None]
+        >>> result = train(network, Training(), np.ones((3, 7)), (x, abs(x)), seeds=[0, 1, 2])
+        >>> result.parameters.shape, result.backend
+        ((3, 7), 'kernel')
     """
 
-    parameters: NDArray[Any]
-    snapshots: NDArray[Any]
+    parameters: Numbers
+    snapshots: Numbers
     steps: int
     skipped: int
     seconds: float
     backend: str
     remark: str | None = None
-
-
-def _silent(done: int, total: int) -> None:
-    """Report progress to nobody."""
-
-
-def _checkpoints(checkpoints: Sequence[int], epochs: int) -> list[int]:
-    marks = [int(epoch) for epoch in checkpoints]
-    if marks != sorted(set(marks)) or (marks and not 0 <= marks[0] <= marks[-1] <= epochs):
-        raise ValueError(f"checkpoints: expected ascending epochs from 0 to {epochs}, got {marks}")
-    return marks
-
-
-def _samples(plan: Plan, data: Data, first: int, last: int, total: int) -> NDArray[Any]:
-    """Return the samples of networks first … last − 1, inputs and targets side by side."""
-    if callable(data):
-        parts, count = data(first, last), last - first
-    else:
-        parts, count = data, total
-    widths = (plan.network.widths[0], plan.network.widths[-1])
-    arrays = []
-    for name, array, width in zip("xy", parts, widths, strict=True):
-        array = np.asarray(array)
-        array = array[None] if array.ndim == 2 else array
-        if array.ndim != 3 or array.shape[2] != width or array.shape[0] not in (1, count):
-            raise ValueError(
-                f"{name}: expected shape (samples, {width}) or ({count}, samples, {width}), "
-                f"got {array.shape}"
-            )
-        whole_ensemble = not callable(data) and array.shape[0] == total
-        arrays.append(array[first:last] if whole_ensemble and total > 1 else array)
-    return _joined(arrays, plan)
-
-
-def _joined(arrays: list[NDArray[Any]], plan: Plan) -> NDArray[Any]:
-    x, y = arrays
-    if x.shape[1] != y.shape[1] or x.shape[1] < 1:
-        raise ValueError(
-            f"data: expected as many targets as inputs, at least 1, got {x.shape[1]} inputs "
-            f"and {y.shape[1]} targets"
-        )
-    rows, inputs = max(len(x), len(y)), x.shape[2]
-    joined = np.empty((rows, x.shape[1], inputs + y.shape[2]), dtype=plan.dtype)
-    joined[..., :inputs], joined[..., inputs:] = x, y
-    odd = np.argwhere(~np.isfinite(joined))
-    if len(odd):
-        network, sample, _ = odd[0]
-        raise ValueError(
-            f"data: expected finite numbers, got none in network {network}, sample {sample}"
-        )
-    return joined
-
-
-def cache_folder() -> Path | None:
-    """Return where compiled code is kept between runs, or None where there is no such place."""
-    from firstlight.data import cache_folder as data_cache
-
-    try:
-        return data_cache() / "kernels"
-    except (OSError, RuntimeError):
-        return None
 
 
 def train(
@@ -117,7 +64,7 @@ def train(
     device: str = "cpu",
     threads: int | None = None,
     skip_dead: bool = True,
-    progress: Callable[[int, int], None] = _silent,
+    progress: Tick | None = None,
 ) -> Trained:
     """Train R independent networks of one shape, each on its own data, in its own order.
 
@@ -143,6 +90,9 @@ def train(
             same, and it is found sooner.
         progress: called as ``progress(networks done, networks in all)``.
 
+    Returns:
+        The trained parameters, the snapshots and how they were made.
+
     Raises:
         ValueError: an argument has another shape or value than said here.
 
@@ -162,18 +112,112 @@ def train(
             f"got {dtype!r} and {backend!r}"
         )
     job = _Job(
-        Plan(network, training, dtype), start.astype(dtype), data, _seeds(seeds, len(start)),
-        per_network("learning_rate", learning_rate, len(start)),
-        _checkpoints(checkpoints, training.epochs), progress,
-    )  # fmt: skip
+        plan=Plan(network, training, dtype),
+        parameters=start.astype(dtype),
+        data=data,
+        seeds=_seeds(seeds, len(start)),
+        rates=per_network("learning_rate", learning_rate, len(start)),
+        checkpoints=_checkpoints(checkpoints, training.epochs),
+        progress=progress or (lambda done, total: None),
+    )
+    # LLVM's library is loaded where it is needed only: it is large.
     from firstlight.ensemble.codegen.blocks import refusal
 
     remark = refusal(job.plan) if device == "cpu" else f"the kernel runs on the cpu, not {device}"
     if backend == "kernel" and remark is not None:
         raise ValueError(f"backend: {remark}; use backend='torch'")
     if backend != "torch" and remark is None:
-        return _by_kernel(job, threads or cores(), skip_dead)
-    return _by_torch(job, device, remark if backend == "auto" else None)
+        work = partial(_kernel_chunk, threads=threads or cores(), skip_dead=skip_dead)
+        return job.run(work, "kernel", None)
+    remark = remark if backend == "auto" else None
+    return job.run(partial(_torch_chunk, device=device), "torch", remark)
+
+
+@dataclass(frozen=True)
+class _Job:
+    plan: Plan
+    parameters: Numbers
+    data: Data
+    seeds: NDArray[np.uint64]
+    rates: Floats
+    checkpoints: list[int]
+    progress: Tick
+
+    def run(
+        self,
+        train_chunk: "Callable[[_Job, slice, Numbers], tuple[Numbers, int, float]]",
+        backend: str,
+        remark: str | None,
+    ) -> Trained:
+        """Train chunk after chunk, each in place, by a function that returns what ``blocks`` does."""
+        size = len(self.parameters)
+        snapshots = np.empty((len(self.checkpoints), *self.parameters.shape), self.plan.dtype)
+        samples, skipped, seconds = 0, 0, 0.0
+        for first in range(0, size, CHUNK):
+            chunk = slice(first, min(first + CHUNK, size))
+            rows = _samples(self.plan, self.data, chunk.start, chunk.stop, size)
+            snapshots[:, chunk], dead, spent = train_chunk(self, chunk, rows)
+            samples, skipped, seconds = rows.shape[1], skipped + dead, seconds + spent
+        steps = self.plan.training.steps(samples)
+        return Trained(self.parameters, snapshots, steps, skipped, seconds, backend, remark)
+
+
+def _kernel_chunk(
+    job: _Job, chunk: slice, rows: Numbers, *, threads: int, skip_dead: bool
+) -> tuple[Numbers, int, float]:
+    from firstlight.ensemble.codegen import blocks
+
+    done = chunk.start
+
+    def finished(count: int) -> None:
+        nonlocal done
+        done += count
+        job.progress(done, len(job.parameters))
+
+    networks = blocks.Chunk(
+        job.plan, job.parameters[chunk], rows, job.seeds[chunk], job.rates[chunk]
+    )
+    return blocks.train(
+        networks,
+        checkpoints=job.checkpoints,
+        threads=threads,
+        skip_dead=skip_dead,
+        folder=cache_folder(),
+        progress=finished,
+    )
+
+
+def _torch_chunk(
+    job: _Job, chunk: slice, rows: Numbers, *, device: str
+) -> tuple[Numbers, int, float]:
+    from firstlight.ensemble.reference import train_stacked
+
+    inputs, started = job.plan.network.widths[0], perf_counter()
+    job.parameters[chunk], snapshots = train_stacked(
+        job.plan.network,
+        job.plan.training,
+        job.parameters[chunk],
+        rows[..., :inputs],
+        rows[..., inputs:],
+        seeds=job.seeds[chunk],
+        learning_rate=job.rates[chunk],
+        checkpoints=job.checkpoints,
+        dtype=job.plan.dtype,
+        device=device,
+    )
+    seconds = perf_counter() - started
+    job.progress(chunk.stop, len(job.parameters))
+    return snapshots, 0, seconds
+
+
+def cache_folder() -> Path | None:
+    """Return where compiled code is kept between runs, or None where there is no such place."""
+    from firstlight.data import cache_folder as data_cache
+
+    try:
+        return data_cache() / "kernels"
+    except (OSError, RuntimeError):
+        return None
 
 
 def _seeds(seeds: ArrayLike, count: int) -> NDArray[np.uint64]:
@@ -185,70 +229,38 @@ def _seeds(seeds: ArrayLike, count: int) -> NDArray[np.uint64]:
     return array.astype(np.uint64)
 
 
-@dataclass(frozen=True)
-class _Job:
-    plan: Plan
-    parameters: NDArray[Any]
-    data: Data
-    seeds: NDArray[np.uint64]
-    rates: NDArray[np.float64]
-    checkpoints: list[int]
-    progress: Callable[[int, int], None]
-
-    @property
-    def size(self) -> int:
-        return len(self.parameters)
-
-    def trained(self, snapshots: NDArray[Any], samples: int, **more: Any) -> Trained:
-        steps = self.plan.training.steps(samples)
-        return Trained(self.parameters, snapshots, steps, **more)
+def _checkpoints(checkpoints: Sequence[int], epochs: int) -> list[int]:
+    marks = [int(epoch) for epoch in checkpoints]
+    if marks != sorted(set(marks)) or (marks and not 0 <= marks[0] <= marks[-1] <= epochs):
+        raise ValueError(f"checkpoints: expected ascending epochs from 0 to {epochs}, got {marks}")
+    return marks
 
 
-def _by_kernel(job: _Job, threads: int, skip_dead: bool) -> Trained:
-    from firstlight.ensemble.codegen import blocks as kernel
-
-    shape = (len(job.checkpoints), *job.parameters.shape)
-    snapshots = np.empty(shape, dtype=job.plan.dtype)
-    done, skipped, seconds, samples, folder = 0, 0, 0.0, 0, cache_folder()
-
-    def finished(count: int) -> None:
-        nonlocal done
-        done += count
-        job.progress(done, job.size)
-
-    for first in range(0, job.size, CHUNK):
-        part = slice(first, min(first + CHUNK, job.size))
-        rows = _samples(job.plan, job.data, part.start, part.stop, job.size)
-        chunk = kernel.Chunk(job.plan, job.parameters[part], rows, job.seeds[part], job.rates[part])
-        kept, dead, spent = kernel.train(
-            chunk, checkpoints=job.checkpoints, threads=threads, skip_dead=skip_dead,
-            folder=folder, progress=finished,
-        )  # fmt: skip
-        snapshots[:, part], samples = kept, chunk.count
-        skipped, seconds = skipped + dead, seconds + spent
-    return job.trained(snapshots, samples, skipped=skipped, seconds=seconds, backend="kernel")
-
-
-def _by_torch(job: _Job, device: str, remark: str | None) -> Trained:
-    from time import perf_counter
-
-    from firstlight.ensemble.reference import train_stacked
-
-    shape = (len(job.checkpoints), *job.parameters.shape)
-    snapshots, samples, seconds = np.empty(shape, dtype=job.plan.dtype), 0, 0.0
-    for first in range(0, job.size, CHUNK):
-        part = slice(first, min(first + CHUNK, job.size))
-        rows = _samples(job.plan, job.data, part.start, part.stop, job.size)
-        samples, inputs = rows.shape[1], job.plan.network.widths[0]
-        started = perf_counter()
-        job.parameters[part], snapshots[:, part] = train_stacked(
-            job.plan.network, job.plan.training, job.parameters[part],
-            rows[..., :inputs], rows[..., inputs:], seeds=job.seeds[part],
-            learning_rate=job.rates[part], checkpoints=job.checkpoints, dtype=job.plan.dtype,
-            device=device, progress=lambda *_: None,
-        )  # fmt: skip
-        seconds += perf_counter() - started
-        job.progress(part.stop, job.size)
-    return job.trained(
-        snapshots, samples, skipped=0, seconds=seconds, backend="torch", remark=remark
-    )
+def _samples(plan: Plan, data: Data, first: int, last: int, total: int) -> Numbers:
+    """Return the samples of networks first … last − 1, inputs and targets side by side."""
+    given, count = (data(first, last), last - first) if callable(data) else (data, total)
+    widths = (plan.network.widths[0], plan.network.widths[-1])
+    arrays = []
+    for name, array, width in zip("xy", given, widths, strict=True):
+        array = np.asarray(array)
+        array = array[None] if array.ndim == 2 else array
+        if array.ndim != 3 or array.shape[2] != width or array.shape[0] not in (1, count):
+            raise ValueError(
+                f"{name}: expected shape (samples, {width}) or ({count}, samples, {width}), "
+                f"got {array.shape}"
+            )
+        whole_ensemble = not callable(data) and array.shape[0] == total
+        arrays.append(array[first:last] if whole_ensemble and total > 1 else array)
+    x, y = arrays
+    if x.shape[1] != y.shape[1] or x.shape[1] < 1:
+        raise ValueError(
+            f"data: expected as many targets as inputs, at least 1, got {x.shape[1]} inputs "
+            f"and {y.shape[1]} targets"
+        )
+    rows = np.empty((max(len(x), len(y)), x.shape[1], sum(widths)), dtype=plan.dtype)
+    rows[..., : widths[0]], rows[..., widths[0] :] = x, y
+    for network, sample, _ in np.argwhere(~np.isfinite(rows))[:1]:
+        raise ValueError(
+            f"data: expected finite numbers, got none in network {network}, sample {sample}"
+        )
+    return rows

@@ -1,147 +1,18 @@
 """Initial weights for a whole model, by the kind of each layer and the activation after it."""
 
-import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import nn
+if TYPE_CHECKING:
+    from firstlight.init.schemes import SCHEMES as SCHEMES
+    from firstlight.init.schemes import initialize as initialize
 
-from firstlight.init import lsuv
-from firstlight.init.activations import NOTHING, Following, follows, named
-from firstlight.init.layers import Part, Plain, parts
-from firstlight.init.schemes import RULES, normal
-
-SCHEMES = ("normal", *RULES)
-"""Names of the schemes."""
+__all__ = ["SCHEMES", "initialize"]
 
 
-def initialize(
-    model: nn.Module,
-    scheme: str,
-    *,
-    generator: torch.Generator,
-    std: float | None = None,
-    activation: str | None = None,
-    inputs: Any = None,
-) -> None:
-    """Draw new weights and biases for a model's layers, in place.
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use, so that the formulas can be had without torch."""
+    if name not in __all__:
+        raise AttributeError(f"module 'firstlight.init' has no attribute {name!r}")
+    from firstlight.init import schemes
 
-    - ``normal``: N(0, std²).
-    - ``xavier``, ``xavier_uniform``: Glorot's variance 2 / (fan_in + fan_out), whatever follows.
-    - ``he``, ``he_uniform``: He's variance 2 / ((1 + a²) fan_in); a is the slope of the leaky ReLU,
-      PReLU or RReLU that follows, and 0 whatever else does.
-    - ``orthogonal``: orthonormal rows or columns, whichever are fewer, times 1 / √E φ(z)² for the
-      activation φ that follows and z ~ N(0, 1): √2 for ReLU, 1 without an activation.
-    - ``lsuv``: orthonormal, then every linear and convolutional layer is scaled, in the order of
-      their calls, until its Z-values on ``inputs`` have variance 1 within 0.001.
-    - ``rai``: weights and biases N(0, 0.6007² / inputs), then in each row (an output's weights and
-      its bias) one entry, chosen at random, becomes Beta(2, 1).
-    - ``torch``: the distribution that PyTorch gives a new layer, biases included.
-
-    Biases are 0 but for ``rai`` and ``torch``. Layers are Linear, Conv and ConvTranspose in one to
-    three dimensions, RNN, LSTM, GRU and their cells (each gate a matrix of its own) and
-    MultiheadAttention. The weights are drawn one after another in the order of
-    ``model.named_modules()`` from the one generator, so layers of equal shape differ. A parameter
-    that several layers share is drawn once, for the first; a frozen one (``requires_grad`` False)
-    keeps its values. Embeddings, normalisation layers and parameters outside a layer keep theirs.
-    Nothing else changes: buffers, gradients, modes, hooks and the global random state stay.
-
-    Fans count the connections there are: those of one group, and with strides their average. With
-    groups or strides they differ from ``torch.nn.init``'s, which counts neither.
-
-    Args:
-        model: with at least one such layer; its parameters have values.
-        scheme: one of ``SCHEMES``.
-        generator: moves on; weights are drawn on its device and then copied to the model's.
-        std: of ``normal``, at least 0; for no other scheme.
-        activation: what follows every layer, one of ``firstlight.meanfield.ACTIVATIONS`` (leaky
-            ReLU with slope 0.01); without it, found by tracing the model, else by the order of its
-            modules, else taken as ReLU. It matters to ``he``, ``he_uniform`` and ``orthogonal``.
-        inputs: of ``lsuv``, a batch: a tensor, a tuple or list of arguments or a mapping of named
-            ones; no other scheme looks at it.
-
-    Raises:
-        TypeError: ``model`` is no module or ``generator`` no generator.
-        ValueError: an unknown scheme or activation, ``std`` or ``inputs`` missing or out of place,
-            a model without layers, a weight that is not a plain parameter; with ``lsuv``, Z-values
-            that cannot reach variance 1. The model is then as it was.
-
-    Example:
-        >>> model = nn.Sequential(nn.Linear(200, 100), nn.ReLU(), nn.Linear(100, 10))
-        >>> initialize(model, "he", generator=torch.Generator().manual_seed(0))
-        >>> round(model[0].weight.std().item(), 2)
-        0.1
-
-    Source: X. Glorot and Y. Bengio (2010), section 4.2; K. He et al. (2015), section 2.2; A. Saxe
-    et al. (2014), section 3; D. Mishkin and J. Matas, "All you need is a good init" (2016); L. Lu
-    et al., "Dying ReLU and initialization" (2020), section 4 (RAI).
-    """
-    _check(model, scheme, generator, std, inputs)
-    found = parts(model)
-    after = _after(model, found, scheme, activation)
-    before = [(p, p.detach().clone()) for p in model.parameters()] if scheme == "lsuv" else []
-    done: set[nn.Parameter] = set()
-    first = []
-    try:
-        for part in found:
-            if part.weight.requires_grad and part.weight not in done:
-                first.append(part)
-            _draw(part, scheme, after[part.layer], generator, std, done)
-        if scheme == "lsuv":
-            lsuv.scale(model, first, inputs)
-    except BaseException:
-        with torch.no_grad():
-            for parameter, values in before:
-                parameter.copy_(values)
-        raise
-
-
-def _draw(
-    part: Part,
-    scheme: str,
-    after: Following,
-    generator: torch.Generator,
-    std: float | None,
-    done: set[nn.Parameter],
-) -> None:
-    """Draw one weight and its bias; what is done or frozen keeps its values."""
-    wanted = {p for p in (part.weight, part.bias) if p is not None and p.requires_grad} - done
-    if not wanted:
-        return
-    if std is not None:
-        weight, bias = normal(part, std, generator)
-    else:
-        weight, bias = RULES[scheme](part, after, generator)
-    for parameter, values in ((part.weight, weight), (part.bias, bias)):
-        if parameter in wanted and values is not None:
-            with torch.no_grad():
-                parameter.copy_(values)
-    done |= wanted
-
-
-def _after(
-    model: nn.Module, found: list[Part], scheme: str, activation: str | None
-) -> dict[nn.Module, Following]:
-    """Return what follows each layer; the gates of recurrent layers and attention have no gain."""
-    known = {part.layer: NOTHING for part in found}
-    if activation is not None:
-        given = named(activation)
-        return {m: given if isinstance(m, Plain) else NOTHING for m in known}
-    if scheme in ("he", "he_uniform", "orthogonal"):
-        known |= {m: f for m, f in follows(model).items() if isinstance(m, Plain)}
-    return known
-
-
-def _check(model: Any, scheme: str, generator: Any, std: float | None, inputs: Any) -> None:
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
-    if not isinstance(generator, torch.Generator):
-        raise TypeError(f"generator: expected a torch.Generator, got {type(generator).__name__}")
-    if scheme not in SCHEMES:
-        raise ValueError(f"scheme: expected one of {', '.join(SCHEMES)}, got {scheme!r}")
-    if scheme == "normal" and (std is None or not 0 <= std < math.inf):
-        raise ValueError(f"std: expected a finite number of at least 0 for 'normal', got {std}")
-    if scheme != "normal" and std is not None:
-        raise ValueError(f"std: expected None for {scheme!r}, which has its own, got {std}")
-    if scheme == "lsuv" and inputs is None:
-        raise ValueError("inputs: expected a batch for 'lsuv', got None; give a few inputs")
+    return getattr(schemes, name)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules import activation as torch_activations
 
+from firstlight.init.formulas import RELU_GAIN
 from firstlight.init.layers import Layer
 from firstlight.meanfield.moments import expectation, moments, nodes
 
@@ -39,8 +40,8 @@ _FUNCTIONS = {kind.__name__.lower() for kind in MODULES} | {
 
 
 @dataclass(frozen=True)
-class Following:
-    """What an initialiser has to know of an activation φ.
+class NextActivation:
+    """What a scheme has to know of the activation φ after a layer.
 
     Args:
         gain: 1 / √E φ(z)² for z ~ N(0, 1): weights with variance gain² / fan_in keep the mean
@@ -52,12 +53,12 @@ class Following:
     slope: float = 0.0
 
 
-DEFAULT = Following(math.sqrt(2))
-"""ReLU: where the activation cannot be told."""
-NOTHING = Following(1.0)
+DEFAULT = NextActivation(RELU_GAIN)
+"""ReLU: where the activation could not be determined."""
+NO_ACTIVATION = NextActivation(1.0)
 
 
-def named(name: str) -> Following:
+def named(name: str) -> NextActivation:
     """Return what follows by its name in ``firstlight.meanfield.ACTIVATIONS``.
 
     Leaky ReLU has the slope 0.01 and ELU α = 1, PyTorch's defaults.
@@ -67,10 +68,10 @@ def named(name: str) -> Following:
     """
     slope = 1.0 if name == "elu" else 0.01
     square = float(moments(name, 1.0, slope=slope).square)
-    return Following(1 / math.sqrt(square), slope if name == "leaky-relu" else 0.0)
+    return NextActivation(1 / math.sqrt(square), slope if name == "leaky-relu" else 0.0)
 
 
-def follows(model: nn.Module) -> dict[nn.Module, Following]:
+def next_activations(model: nn.Module) -> dict[nn.Module, NextActivation]:
     """Return what follows each layer: by tracing the model, otherwise by the order of its modules.
 
     A traced layer with no activation after it is followed by nothing. Where a model cannot be
@@ -95,9 +96,9 @@ def _trace(model: nn.Module) -> fx.Graph | None:
         return None
 
 
-def _by_graph(model: nn.Module, graph: fx.Graph) -> dict[nn.Module, Following]:
+def _by_graph(model: nn.Module, graph: fx.Graph) -> dict[nn.Module, NextActivation]:
     modules = dict(model.named_modules(remove_duplicate=False))
-    found: dict[nn.Module, Following] = {}
+    found: dict[nn.Module, NextActivation] = {}
     for node in graph.nodes:
         module = modules.get(str(node.target)) if node.op == "call_module" else None
         if isinstance(module, Layer) and module not in found:
@@ -105,7 +106,7 @@ def _by_graph(model: nn.Module, graph: fx.Graph) -> dict[nn.Module, Following]:
     return {m: found.get(m, DEFAULT) for m in modules.values() if isinstance(m, Layer)}
 
 
-def _after(node: fx.Node, modules: dict[str, nn.Module]) -> Following:
+def _after(node: fx.Node, modules: dict[str, nn.Module]) -> NextActivation:
     """Return the nearest activation on any path from a node, up to the next layers."""
     waiting, seen = deque(node.users), set(node.users)
     while waiting:
@@ -119,7 +120,7 @@ def _after(node: fx.Node, modules: dict[str, nn.Module]) -> Following:
             fresh = [n for n in user.users if n not in seen]
             waiting.extend(fresh)
             seen.update(fresh)
-    return NOTHING
+    return NO_ACTIVATION
 
 
 def _function_name(node: fx.Node) -> str:
@@ -128,7 +129,7 @@ def _function_name(node: fx.Node) -> str:
     return str(getattr(node.target, "__name__", "")).rstrip("_")
 
 
-def _of_call(node: fx.Node) -> Following:
+def _of_call(node: fx.Node) -> NextActivation:
     rest, named_rest = node.args[1:], {**node.kwargs, "inplace": False}
     if any(isinstance(value, fx.Node) for value in (*rest, *named_rest.values())):
         return DEFAULT  # its slope is computed in the model
@@ -144,7 +145,7 @@ def _of_call(node: fx.Node) -> Following:
     return _measured(call, leaky=_function_name(node) in ("leaky_relu", "rrelu"))
 
 
-def _of_module(module: nn.Module) -> Following:
+def _of_module(module: nn.Module) -> NextActivation:
     twin = copy.deepcopy(module).to("cpu", torch.float64).eval()
     if isinstance(twin, nn.PReLU):
         mean = float(twin.weight.detach().mean())
@@ -152,7 +153,7 @@ def _of_module(module: nn.Module) -> Following:
     return _measured(twin, leaky=isinstance(twin, nn.LeakyReLU | nn.RReLU))
 
 
-def _measured(function: Function, *, leaky: bool) -> Following:
+def _measured(function: Function, *, leaky: bool) -> NextActivation:
     """Apply an activation to the nodes of the quadrature; what cannot be applied is as ReLU."""
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
@@ -161,10 +162,10 @@ def _measured(function: Function, *, leaky: bool) -> Following:
     except Exception:  # the function is the model's own
         return DEFAULT
     square = float(expectation(values**2))
-    return Following(1 / math.sqrt(square) if 0 < square < math.inf else DEFAULT.gain, slope)
+    return NextActivation(1 / math.sqrt(square) if 0 < square < math.inf else DEFAULT.gain, slope)
 
 
-def _by_order(model: nn.Module) -> dict[nn.Module, Following]:
+def _by_order(model: nn.Module) -> dict[nn.Module, NextActivation]:
     modules = list(model.modules())
     return {
         module: _next(modules[at + 1 :])
@@ -173,7 +174,7 @@ def _by_order(model: nn.Module) -> dict[nn.Module, Following]:
     }
 
 
-def _next(modules: Iterable[nn.Module]) -> Following:
+def _next(modules: Iterable[nn.Module]) -> NextActivation:
     for module in modules:
         if isinstance(module, MODULES):
             return _of_module(module)

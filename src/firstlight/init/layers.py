@@ -1,4 +1,4 @@
-"""What an initialiser draws: the weights of a model's layers, with their fans and biases."""
+"""What an scheme draws: the weights of a model's layers, with their fans and biases."""
 
 import math
 from collections.abc import Iterator
@@ -8,6 +8,8 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from torch.nn.parameter import is_lazy
+
+from firstlight.init.formulas import torch_bound, xavier_bound
 
 Plain: tuple[type[nn.Module], ...] = (
     nn.Linear,
@@ -37,7 +39,7 @@ Layer: tuple[type[nn.Module], ...] = (*Plain, *RECURRENT, nn.MultiheadAttention)
 
 
 @dataclass(frozen=True)
-class Part:
+class LayerWeight:
     """One weight of a layer, with the bias that belongs to it.
 
     Args:
@@ -63,26 +65,26 @@ class Part:
     bounds: tuple[float, float]
 
 
-def parts(model: nn.Module) -> list[Part]:
+def layer_weights(model: nn.Module) -> list[LayerWeight]:
     """Return the weights of all layers in the order of ``model.named_modules()``.
 
     Raises:
-        ValueError: the model has none, or one is not a plain, materialised parameter.
+        ValueError: the model has none, or one is not a plain, materialized parameter.
     """
-    found = []
+    weights = []
     for prefix, module in model.named_modules():
         if isinstance(module, Plain):
-            found.append(_plain(prefix, module))
+            weights.append(_plain(prefix, module))
         elif isinstance(module, nn.MultiheadAttention):
-            found.extend(_attention(prefix, module))
+            weights.extend(_attention(prefix, module))
         elif isinstance(module, RECURRENT):
-            found.extend(_recurrent(prefix, module))
-    if not found:
+            weights.extend(_recurrent(prefix, module))
+    if not weights:
         raise ValueError(
             "model: expected at least 1 linear, convolutional, recurrent or attention layer, "
             f"got {type(model).__name__} without one"
         )
-    return found
+    return weights
 
 
 def _parameter(prefix: str, module: nn.Module, name: str) -> nn.Parameter:
@@ -91,14 +93,14 @@ def _parameter(prefix: str, module: nn.Module, name: str) -> nn.Parameter:
     if parameter is None:
         raise ValueError(
             f"{full}: expected a plain parameter, got one computed from others (parametrized or "
-            f"pruned); initialise the model before that"
+            f"pruned); initialize the model before that"
         )
     if is_lazy(parameter) or parameter.is_meta:
         raise ValueError(f"{full}: expected a parameter with values, got none; run a batch first")
     return parameter
 
 
-def _plain(prefix: str, module: nn.Module) -> Part:
+def _plain(prefix: str, module: nn.Module) -> LayerWeight:
     weight = _parameter(prefix, module, "weight")
     groups = int(getattr(module, "groups", 1))
     kernel = weight.shape[2:]
@@ -109,19 +111,19 @@ def _plain(prefix: str, module: nn.Module) -> Part:
     met = math.prod(max(1.0, k / s) for k, s in zip(kernel, stride, strict=True))
     one, other = float(columns * taps), rows * met
     fans = (other, one) if isinstance(module, TRANSPOSED) else (one, other)
-    bound = 1 / math.sqrt(columns * taps)  # PyTorch's fan, also where the layer is transposed
+    bound = torch_bound(columns * taps)  # PyTorch's fan, also where the layer is transposed
     still = isinstance(module, NonDynamicallyQuantizableLinear)  # the output of an attention layer
     bias = module._parameters["bias"]
     name = f"{prefix}.weight".lstrip(".")
-    return Part(
+    return LayerWeight(
         name, module, weight, bias, groups, fans[0], fans[1], (bound, 0.0 if still else bound)
     )
 
 
-def _recurrent(prefix: str, module: nn.Module) -> Iterator[Part]:
+def _recurrent(prefix: str, module: nn.Module) -> Iterator[LayerWeight]:
     gates = next(count for kind, count in _GATES.items() if isinstance(module, kind))
     hidden: Any = module.hidden_size
-    bound = 1 / math.sqrt(hidden)
+    bound = torch_bound(hidden)
     # The names of the weights outlive a parametrization, under which they are no parameters.
     names = [name for group in getattr(module, "_all_weights", ()) for name in group]
     for name in names or ["weight_ih", "weight_hh"]:
@@ -132,10 +134,10 @@ def _recurrent(prefix: str, module: nn.Module) -> Iterator[Part]:
         bias = module._parameters.get(name.replace("weight", "bias"))
         fans = (float(weight.shape[1]), float(weight.shape[0] // blocks))
         full = f"{prefix}.{name}".lstrip(".")
-        yield Part(full, module, weight, bias, blocks, *fans, (bound, bound))
+        yield LayerWeight(full, module, weight, bias, blocks, *fans, (bound, bound))
 
 
-def _attention(prefix: str, module: nn.MultiheadAttention) -> Iterator[Part]:
+def _attention(prefix: str, module: nn.MultiheadAttention) -> Iterator[LayerWeight]:
     """Yield the projections to queries, keys and values; the output is a linear layer itself."""
     names = ["in_proj_weight"]
     if not module._qkv_same_embed_dim:
@@ -145,6 +147,6 @@ def _attention(prefix: str, module: nn.MultiheadAttention) -> Iterator[Part]:
         blocks = 3 // len(names)
         bias = module._parameters["in_proj_bias"] if blocks == 3 else None
         fans = (float(weight.shape[1]), float(weight.shape[0] // blocks))
-        bound = math.sqrt(6 / sum(weight.shape))
+        bound = xavier_bound(weight.shape[1], weight.shape[0])
         full = f"{prefix}.{name}".lstrip(".")
-        yield Part(full, module, weight, bias, blocks, *fans, (bound, 0.0))
+        yield LayerWeight(full, module, weight, bias, blocks, *fans, (bound, 0.0))

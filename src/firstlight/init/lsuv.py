@@ -7,33 +7,33 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from firstlight.init.layers import Part, Plain
+from firstlight.init.layers import LayerWeight, Plain
 
 TOLERANCE = 1e-3
 """Largest distance of a layer's variance from 1."""
 TRIES = 10
 
 
-def scale(model: nn.Module, parts: list[Part], inputs: Any) -> None:
+def scale(model: nn.Module, weights: list[LayerWeight], inputs: Any) -> None:
     """Divide the weights, layer after layer as the model calls them, until Var Z is 1.
 
     Args:
         model: run on ``inputs`` in evaluation mode, without gradients.
-        parts: weights that may be scaled; recurrent and attention layers among them are left.
+        weights: those that may be scaled; recurrent and attention layers among them are left.
         inputs: a batch: a tensor, a tuple or list of arguments or a mapping of named ones.
 
     Raises:
         ValueError: a layer's Z-values are all equal or not finite, or do not reach variance 1.
     """
-    weights: dict[nn.Module, Part] = {
-        part.layer: part for part in parts if isinstance(part.layer, Plain)
+    scaled: dict[nn.Module, LayerWeight] = {
+        weight.layer: weight for weight in weights if isinstance(weight.layer, Plain)
     }
-    with _left_as_it_was(model), torch.no_grad():
-        for layer in _order(model, list(weights), inputs):
-            _unit(model, weights[layer], inputs)
+    with _restored(model), torch.no_grad():
+        for layer in _order(model, list(scaled), inputs):
+            _unit(model, scaled[layer], inputs)
 
 
-def _unit(model: nn.Module, part: Part, inputs: Any) -> None:
+def _unit(model: nn.Module, part: LayerWeight, inputs: Any) -> None:
     variance = _variance(model, part.layer, inputs)
     for _ in range(TRIES):
         if not 0 < variance < float("inf"):
@@ -87,7 +87,7 @@ def _call(model: nn.Module, inputs: Any) -> None:
 
 
 @contextmanager
-def _left_as_it_was(model: nn.Module) -> Iterator[None]:
+def _restored(model: nn.Module) -> Iterator[None]:
     """Evaluate, and put modes, buffers and the global random state back."""
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]

@@ -4,10 +4,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import expit, ndtr
 
-Array = NDArray[np.float64]
+from firstlight.types import Floats, Numbers
 
 ACTIVATIONS = ("linear", "identity", "tanh", "sigmoid", "relu", "leaky-relu", "elu")
 """Names of the activations; "identity" is "linear"."""
@@ -35,17 +35,17 @@ class Moments:
         saturated: P(|φ′(z)| < threshold · max |φ′|).
     """
 
-    mean: Array
-    square: Array
-    kurtosis: Array
-    slope_square: Array
-    joint: Array
-    steep: Array
-    along: Array
-    saturated: Array
+    mean: Floats
+    square: Floats
+    kurtosis: Floats
+    slope_square: Floats
+    joint: Floats
+    steep: Floats
+    along: Floats
+    saturated: Floats
 
 
-def expectation(values: NDArray[np.floating]) -> Array:
+def expectation(values: Numbers) -> Floats:
     """Return Σ w_k values_k, the quadrature of E f(z) for z ~ N(0, 1) over the last axis.
 
     Args:
@@ -58,7 +58,7 @@ def expectation(values: NDArray[np.floating]) -> Array:
     return np.asarray(values @ _WEIGHTS, dtype=np.float64)
 
 
-def nodes() -> Array:
+def nodes() -> Floats:
     """Return the quadrature's nodes, shape (nodes,), symmetric about 0, which is not among them."""
     return _NODES.copy()
 
@@ -109,7 +109,7 @@ def moments(
     raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}, got {activation!r}")
 
 
-def _rectifier(v: Array, slope: float, threshold: float) -> Moments:
+def _rectifier(v: Floats, slope: float, threshold: float) -> Moments:
     """Return the moments of φ(z) = z above zero and slope · z below."""
     flat = [float(abs(s) < threshold * max(1.0, abs(slope))) for s in (slope, 1.0)]
     two = (1 + slope**2) / 2
@@ -126,7 +126,7 @@ def _rectifier(v: Array, slope: float, threshold: float) -> Moments:
     )
 
 
-def _smooth(v: Array, a: Array, derivative: Array, saturated: Array) -> Moments:
+def _smooth(v: Floats, a: Floats, derivative: Floats, saturated: Floats) -> Moments:
     """Return the moments of values φ and φ′ at the nodes, shape (…, nodes)."""
     square, slope_square = expectation(a * a), expectation(derivative * derivative)
     # Scaled to mean square 1, so that powers of a tiny signal do not vanish.
@@ -144,24 +144,24 @@ def _smooth(v: Array, a: Array, derivative: Array, saturated: Array) -> Moments:
     )
 
 
-def _scaled(values: Array, square: Array) -> Array:
+def _scaled(values: Floats, square: Floats) -> Floats:
     return np.asarray(values / np.sqrt(np.where(square > 0, square, 1.0))[..., None])
 
 
-def _beyond(limit: float, v: Array) -> Array:
+def _beyond(limit: float, v: Floats) -> Floats:
     """Return P(z < −limit), limit at least 0; z = 0 is not below −0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(v > 0, ndtr(-limit / np.sqrt(v)), 0.0)
 
 
-def _bell(v: Array, width: float, threshold: float) -> Array:
+def _bell(v: Floats, width: float, threshold: float) -> Floats:
     """Return P(sech²(z / width) < threshold), for tanh (width 1) and the sigmoid (width 2)."""
     if threshold > 1:
         return np.ones_like(v)
     return 2 * _beyond(width * math.atanh(math.sqrt(1 - threshold)), v)
 
 
-def _elu(v: Array, alpha: float, threshold: float) -> Array:
+def _elu(v: Floats, alpha: float, threshold: float) -> Floats:
     limit = threshold * max(1.0, abs(alpha))
     ratio = limit / abs(alpha) if alpha else math.inf
     below = _beyond(max(0.0, -math.log(ratio)) if ratio < math.inf else 0.0, v)

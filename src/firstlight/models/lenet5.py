@@ -1,14 +1,22 @@
-"""LeNet-5, with batch normalization and dropout where they are asked for."""
+"""LeNet-5, with batch normalization and dropout where they are asked for.
+
+Convolution and the average pooling after it are one matrix product over windows. A 2 × 2 average
+pool needs four neighboring outputs of a k × k convolution; all four see one window of (k+1) × (k+1)
+inputs. Gathering every window once, as the columns of a matrix, turns the convolution into a product
+with the kernel placed at the four corners of the window, and the pool into the mean of four slabs.
+The batch is the last axis, so every copy moves whole runs of memory. On a processor this trains
+about twice as fast as ``conv2d`` and ``avg_pool2d``.
+"""
 
 import math
 from collections.abc import Callable, Collection
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from firstlight.models._dropout import drop
-from firstlight.models._im2col import convolve
 
 LAYERS = ("input", "conv1", "conv2", "fc1", "fc2")
 """Where batch normalization may stand: on the input, and before the tanh of each hidden layer."""
@@ -70,9 +78,9 @@ class LeNet5(nn.Module):
         masks: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        odd = sorted(set(norm) - set(LAYERS))
-        if odd:
-            raise ValueError(f"norm: expected any of {', '.join(LAYERS)}, got {odd[0]!r}")
+        unknown = sorted(set(norm) - set(LAYERS))
+        if unknown:
+            raise ValueError(f"norm: expected any of {', '.join(LAYERS)}, got {unknown[0]!r}")
         if masks is None and (input_dropout > 0 or hidden_dropout > 0):
             raise ValueError("masks: expected a generator where something is dropped, got None")
         self.conv1 = nn.Conv2d(1, 6, 5)
@@ -99,13 +107,13 @@ class LeNet5(nn.Module):
 
     def body(self, images: Tensor, watch: Watch = _silent) -> Tensor:
         """Return the outputs of fc1 before dropout, shape (120, n)."""
-        x = self._normalised("input", _batch_last(images), watch, axis=0)
+        x = self._normalized("input", _batch_last(images), watch, axis=0)
         x = self._dropped(x, self.input_dropout)
         margin = (SIDE - x.shape[1]) // 2
         x = torch.constant_pad_nd(x, (0, 0, margin, margin, margin, margin))
         for name, conv in (("conv1", self.conv1), ("conv2", self.conv2)):
             z = convolve(x, conv.weight, conv.bias)  # type: ignore[arg-type]  # has a bias
-            x = torch.tanh(self._normalised(name, z, watch, axis=1)).mean(0)
+            x = torch.tanh(self._normalized(name, z, watch, axis=1)).mean(0)
             if watch is not _silent:
                 watch(name, "output", x.flatten(1))
             x = self._dropped(x, self.hidden_dropout)
@@ -119,11 +127,11 @@ class LeNet5(nn.Module):
 
     def _dense(self, name: str, layer: nn.Linear, x: Tensor, watch: Watch) -> Tensor:
         z = torch.addmm(layer.bias[:, None], layer.weight, x)
-        y = torch.tanh(self._normalised(name, z, watch, axis=0))
+        y = torch.tanh(self._normalized(name, z, watch, axis=0))
         watch(name, "output", y)
         return y
 
-    def _normalised(self, name: str, z: Tensor, watch: Watch, *, axis: int) -> Tensor:
+    def _normalized(self, name: str, z: Tensor, watch: Watch, *, axis: int) -> Tensor:
         """Return ``z`` after the layer's batch normalization, if it has one; units on ``axis``."""
         if watch is not _silent:
             watch(name, "sum", z.transpose(0, axis).reshape(z.shape[axis], -1))
@@ -152,3 +160,92 @@ def _batch_last(images: Tensor) -> Tensor:
         raise ValueError(f"images: expected shape (n, 28, 28) or (n, 32, 32), got {shape}")
     flat = images.reshape(shape[0], side**2)
     return flat.t().contiguous().view(1, side, side, shape[0])
+
+
+class _Gather(torch.autograd.Function):
+    """Windows as columns, and the sum over overlapping windows on the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, side: int, shape: tuple[int, int, int, int]) -> Tensor:
+        ctx.shape, ctx.side = shape, side
+        channels, height, width, batch = shape
+        rows, columns = (height - side) // 2 + 1, (width - side) // 2 + 1
+        step = (height * width * batch, width * batch, batch)
+        strides = (*step, 2 * width * batch, 2 * batch, 1)
+        windows = x.as_strided((channels, side, side, rows, columns, batch), strides)
+        return windows.reshape(channels * side * side, rows * columns * batch)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (channels, height, width, batch), half = ctx.shape, ctx.side // 2
+        rows, columns = height // 2 - half + 1, width // 2 - half + 1
+        grad = gradients[0].view(channels, half, 2, half, 2, rows, columns, batch)
+        total = grad.new_zeros(channels, height // 2, 2, width // 2, 2, batch)
+        # The four pixels of each square move together: a quarter of the additions of single pixels.
+        for i in range(half):
+            for j in range(half):
+                moved = grad[:, i, :, j].permute(0, 3, 1, 4, 2, 5)
+                total[:, i : i + rows, :, j : j + columns] += moved
+        return total.view(channels, height, width, batch), None, None
+
+
+def gather(x: Tensor, side: int, shape: tuple[int, ...]) -> Tensor:
+    """Return every ``side`` × ``side`` window, two apart, as a column.
+
+    Args:
+        x: shape (channels, height, width, batch); height and width are even.
+        side: side of a window, in pixels, even, at most the height and the width.
+        shape: of ``x``; handed on, since asking a tensor for it takes time.
+
+    Returns:
+        Shape (channels · side², rows · columns · batch), with rows = (height − side) // 2 + 1.
+
+    Raises:
+        ValueError: ``x`` has another number of axes, an odd side, or is smaller than a window.
+
+    Example:
+        >>> gather(torch.zeros(1, 6, 8, 3), 6, (1, 6, 8, 3)).shape
+        torch.Size([36, 6])
+    """
+    sides = (side, *shape[1:3]) if len(shape) == 4 else (1,)
+    if min(sides) < side or any(length % 2 for length in sides):
+        raise ValueError(
+            f"x: expected (channels, height, width, batch) with even sides of at least {side}, "
+            f"got {shape}; put the batch last and pad the image"
+        )
+    columns: Tensor = _Gather.apply(x.contiguous(), side, shape)  # type: ignore[no-untyped-call]  # torch's own
+    return columns
+
+
+def at_corners(weight: Tensor) -> Tensor:
+    """Return a k × k kernel placed at the four corners of a (k+1) × (k+1) window.
+
+    Args:
+        weight: shape (out, in, k, k), as in ``torch.nn.Conv2d``.
+
+    Returns:
+        Shape (4 · out, in · (k+1)²); rows are ordered corner first.
+    """
+    pad = torch.constant_pad_nd
+    corners = [pad(weight, (j, 1 - j, i, 1 - i)) for i in (0, 1) for j in (0, 1)]
+    return torch.stack(corners).flatten(0, 1).flatten(1)
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return the convolution's outputs, the four of each pooled square as four slabs.
+
+    The mean over the first axis is ``avg_pool2d(conv2d(x, weight, bias), 2)``.
+
+    Args:
+        x: shape (in, height, width, batch).
+        weight: shape (out, in, k, k).
+        bias: shape (out,).
+
+    Returns:
+        Shape (4, out, rows, columns, batch), with rows = (height − k + 1) // 2.
+    """
+    out, _, side, _ = weight.shape
+    _, height, width, batch = shape = tuple(x.shape)
+    rows, columns = (height - side + 1) // 2, (width - side + 1) // 2
+    y = torch.addmm(bias.repeat(4)[:, None], at_corners(weight), gather(x, side + 1, shape))
+    return y.view(4, out, rows, columns, batch)

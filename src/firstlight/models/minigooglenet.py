@@ -64,7 +64,7 @@ class Downsample(nn.Module):
 
 
 class MiniGoogLeNet(nn.Module):
-    """MiniGoogLeNet: 1,651,098 parameters at width 1 for grey images and ten classes.
+    """MiniGoogLeNet: 1,651,098 parameters at width 1 for gray images and ten classes.
 
     conv 96 3 × 3; inception (32, 32), (32, 48); downsample 80; inception (112, 48), (96, 64),
     (80, 80), (48, 96); downsample 96; inception (176, 160) twice; average pool 7 × 7; dropout;
@@ -138,15 +138,16 @@ class MiniGoogLeNet(nn.Module):
 
     def _images(self, images: Tensor) -> Tensor:
         x = images[:, None] if images.ndim == 3 and self.channels == 1 else images
-        if x.ndim != 4 or x.shape[1] != self.channels or tuple(x.shape[2:]) not in _SIDES:
+        if (
+            x.ndim != 4
+            or x.shape[1] != self.channels
+            or tuple(x.shape[2:]) not in ((28, 28), (SIDE, SIDE))
+        ):
             raise ValueError(
                 f"images: expected shape (n, {self.channels}, 32, 32) or (n, {self.channels}, "
                 f"28, 28), got {tuple(images.shape)}"
             )
         return x if x.shape[2] == SIDE else resized(x)
-
-
-_SIDES = ((28, 28), (SIDE, SIDE))
 
 
 def resized(images: Tensor) -> Tensor:

@@ -1,107 +1,155 @@
-"""A block diagram, drawn from the description that the algorithm itself runs by."""
+"""The block diagram of the batch-size search, drawn from its description as data."""
 
-from collections.abc import Sequence
+import json
+import textwrap
+from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch, Polygon
 from matplotlib.path import Path
 
-from firstlight.plotting.flowchart_layout import FONT_SIZE, WIDTH, Arrow, BlockLike, Box, Layout, layout
 from firstlight.plotting.style import COLOURS, INK, MUTED, look
 
+WIDTH, HEIGHT = 7.5, 8.2
+"""Size of the diagram, in inches; its letters have their size in points."""
+
+_LEFT, _MIDDLE, _RIGHT = (
+    (1.06, 2.04),
+    (3.75, 2.5),
+    (6.44, 2.04),
+)  # columns: center and width, inches
+_PLACES = {  # block → column, center's height above the bottom, own height, letters in a line
+    "set_aside": (_MIDDLE, 7.86, 0.5, 42),
+    "noise_at_start": (_MIDDLE, 7.09, 0.35, 42),
+    "train": (_MIDDLE, 6.33, 0.5, 42),
+    "double": (_RIGHT, 6.33, 0.35, 33),
+    "clearly_worse": (_MIDDLE, 5.21, 1.1, 23),
+    "larger_allowed": (_RIGHT, 5.21, 1.1, 18),
+    "read": (_MIDDLE, 4.09, 0.5, 42),
+    "train_smaller": (_LEFT, 4.09, 0.35, 33),
+    "low_end_told": (_MIDDLE, 3.05, 0.9, 20),
+    "smaller_allowed": (_LEFT, 3.05, 1.0, 18),
+    "recommend": (_MIDDLE, 2.01, 0.5, 42),
+    "noise_after_training": (_MIDDLE, 1.17, 0.5, 42),
+    "put_back": (_MIDDLE, 0.33, 0.5, 42),
+}
 _FILLS = {"start": "#dbe6f4", "end": "#dbe6f4", "step": "#ffffff", "decision": "#faf0d4"}
 _EDGES = {"start": COLOURS[0], "end": COLOURS[0], "step": MUTED, "decision": COLOURS[4]}
-_LABEL_SIZE = 7.5
 
 
-def diagram(blocks: str | Sequence[BlockLike]) -> Figure:
-    """Return a block diagram as a figure of its own, 7.5 inches wide.
+@dataclass(frozen=True)
+class Box:
+    """A block's center and size in inches from the lower left corner, its kind and its text."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """An arrow along ``points`` from one block to another, with "yes", "no" or no label."""
+
+    source: str
+    target: str
+    points: tuple[tuple[float, float], ...]
+    label: str
+
+
+def layout(blocks: str) -> tuple[dict[str, Box], list[Arrow]]:
+    """Return where the boxes, by name, and the arrows go.
 
     Args:
-        blocks: the description as JSON text, as it stands in a record's fact ``algorithm``, or a
-            list of mappings with name, kind, text, next and otherwise.
+        blocks: the description as JSON text, as it stands in a record's fact ``algorithm``.
+
+    Raises:
+        ValueError: it has other blocks than the batch-size search.
     """
+    parsed = json.loads(blocks)
+    names = [block["name"] for block in parsed]
+    if sorted(names) != sorted(_PLACES):
+        raise ValueError(f"blocks: expected {', '.join(_PLACES)}, got {', '.join(names)}")
+    boxes, arrows = {}, []
+    for block in parsed:
+        (x, width), y, height, letters = _PLACES[block["name"]]
+        text = textwrap.fill(block["text"], letters)
+        boxes[block["name"]] = Box(x, y, width, height, block["kind"], text)
+    for block in parsed:
+        name, decides = block["name"], block["kind"] == "decision"
+        for target, label in ((block["next"], "yes"), (block["otherwise"], "no")):
+            if target is not None:
+                points = _route(boxes[name], boxes[target])
+                arrows.append(Arrow(name, target, points, label if decides else ""))
+    return boxes, arrows
+
+
+def _route(a: Box, b: Box) -> tuple[tuple[float, float], ...]:
+    """Return the corners of an arrow: straight, or vertical and then into the target's side."""
+    up, right = (1 if b.y > a.y else -1), (1 if b.x > a.x else -1)
+    begin, side = (a.x, a.y + up * a.height / 2), (b.x - right * b.width / 2, b.y)
+    if a.x == b.x:
+        return begin, (b.x, b.y - up * b.height / 2)
+    if a.y == b.y:
+        return (a.x + right * a.width / 2, a.y), side
+    return begin, (a.x, b.y), side
+
+
+def diagram(blocks: str) -> Figure:
+    """Return the block diagram as a figure of its own; see ``draw``."""
     with look():
-        figure = Figure(figsize=(WIDTH, layout(blocks).height))
-        axes = figure.add_axes((0, 0, 1, 1))
-        draw(axes, blocks)
+        figure = Figure(figsize=(WIDTH, HEIGHT))
+        draw(figure.add_axes((0, 0, 1, 1)), blocks)
     return figure
 
 
-def draw(axes: Axes, blocks: str | Sequence[BlockLike]) -> Layout:
-    """Draw a block diagram: rounded start and end, boxes for steps, diamonds for decisions.
-
-    The axes are best 7.5 inches wide and as high as the layout that is returned, since the letters
-    have their size in points.
+def draw(axes: Axes, blocks: str) -> None:
+    """Draw the block diagram: rounded start and end, boxes for steps, diamonds for decisions.
 
     Args:
-        axes: filled by the diagram; their ticks and frame are taken away.
-        blocks: see ``diagram``.
+        axes: filled by the diagram, best ``WIDTH`` by ``HEIGHT`` inches; it loses ticks and frame.
+        blocks: see ``layout``.
 
-    Example:
-        >>> blocks = [
-        ...     {"name": "a", "kind": "start", "text": "Go", "next": "b", "otherwise": None},
-        ...     {"name": "b", "kind": "end", "text": "Stop", "next": None, "otherwise": None},
-        ... ]
-        >>> [box.name for box in draw(Figure().subplots(), blocks).boxes]
-        ['a', 'b']
+    Raises:
+        ValueError: the description has other blocks.
     """
-    found = layout(blocks)
-    axes.set(xlim=(0, WIDTH), ylim=(0, found.height), aspect="equal")
+    boxes, arrows = layout(blocks)
+    axes.set(xlim=(0, WIDTH), ylim=(0, HEIGHT), aspect="equal")
     axes.set_axis_off()
-    for arrow in found.arrows:
+    for arrow in arrows:
         _draw_arrow(axes, arrow)
-    for box in found.boxes:
-        axes.add_patch(_patch(box))
-        axes.text(
-            box.x, box.y, "\n".join(box.lines), ha="center", va="center", fontsize=FONT_SIZE,
-            color=INK, linespacing=1.25, gid=f"text-{box.name}",
-        )  # fmt: skip
-    return found
+    for name, box in boxes.items():
+        patch = _patch(box)
+        patch.set(facecolor=_FILLS[box.kind], edgecolor=_EDGES[box.kind], linewidth=1.0, zorder=2)
+        patch.set_gid(f"block-{name}")
+        axes.add_patch(patch)
+        text = axes.text(box.x, box.y, box.text, ha="center", va="center", fontsize=8.0, color=INK)
+        text.set(linespacing=1.25, gid=f"text-{name}")
 
 
 def _patch(box: Box) -> Patch:
-    left, bottom = box.x - box.width / 2, box.y - box.height / 2
+    w, h = box.width / 2, box.height / 2
     if box.kind == "decision":
-        corners = [
-            (left, box.y), (box.x, bottom + box.height), (left + box.width, box.y), (box.x, bottom),
-        ]  # fmt: skip
-        patch: Patch = Polygon(corners, closed=True)
-    else:
-        rounded = min(0.2, box.height / 2) if box.kind in ("start", "end") else 0.03
-        style = f"round,pad=0,rounding_size={rounded}"
-        patch = FancyBboxPatch((left, bottom), box.width, box.height, boxstyle=style)
-    patch.set(facecolor=_FILLS[box.kind], edgecolor=_EDGES[box.kind], linewidth=1.0, zorder=2)
-    patch.set_gid(f"block-{box.name}")
-    return patch
+        left, top, right, bottom = (-w, 0), (0, h), (w, 0), (0, -h)
+        return Polygon([(box.x + x, box.y + y) for x, y in (left, top, right, bottom)], closed=True)
+    style = f"round,pad=0,rounding_size={0.03 if box.kind == 'step' else min(0.2, h)}"
+    return FancyBboxPatch((box.x - w, box.y - h), box.width, box.height, boxstyle=style)
 
 
 def _draw_arrow(axes: Axes, arrow: Arrow) -> None:
-    axes.add_patch(
-        FancyArrowPatch(
-            path=Path(arrow.points),
-            arrowstyle="-|>,head_width=3,head_length=5",
-            mutation_scale=1,
-            linewidth=1.0,
-            color=INK,
-            shrinkA=0,
-            shrinkB=0,
-            joinstyle="miter",
-            capstyle="butt",
-            zorder=1,
-            gid=f"arrow-{arrow.source}-{arrow.target}",
-        )
-    )
-    if not arrow.label:
-        return
+    style = "-|>,head_width=3,head_length=5"
+    patch = FancyArrowPatch(path=Path(arrow.points), arrowstyle=style, mutation_scale=1, zorder=1)
+    patch.set(linewidth=1.0, color=INK, joinstyle="miter", capstyle="butt")
+    patch.set_gid(f"arrow-{arrow.source}-{arrow.target}")
+    axes.add_patch(patch)
     (x, y), (to_x, to_y) = arrow.points[:2]
-    way = 1 if to_x >= x else -1
     if x == to_x:
         place, ha, va = (x + 0.05, y + (0.11 if to_y > y else -0.11)), "left", "center"
     else:
+        way = 1 if to_x > x else -1
         place, ha, va = (x + 0.06 * way, y + 0.03), "left" if way > 0 else "right", "bottom"
-    axes.text(
-        *place, arrow.label, ha=ha, va=va, fontsize=_LABEL_SIZE, color=INK,
-        gid=f"label-{arrow.source}-{arrow.label}",
-    )  # fmt: skip
+    label = axes.text(*place, arrow.label, ha=ha, va=va, fontsize=7.5, color=INK)
+    label.set_gid(f"label-{arrow.source}-{arrow.label}")

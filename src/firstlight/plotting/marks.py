@@ -111,7 +111,9 @@ def percent_axis(axis: Any, decimals: int | None = 0) -> None:
     axis.set_major_formatter(PercentFormatter(1.0, decimals=decimals, symbol="\u202f%"))
 
 
-def ticks_at(axis: Any, places: Iterable[float], write: Callable[[float], str] = text.number) -> None:
+def ticks_at(
+    axis: Any, places: Iterable[float], write: Callable[[float], str] = text.number
+) -> None:
     """Put the ticks of an axis at these places, without smaller ones, written by ``write``."""
     axis.set_major_locator(FixedLocator(list(places)))
     axis.set_minor_locator(NullLocator())

@@ -98,6 +98,11 @@ def new_figure(
     Returns:
         The figure, and one ``Axes`` for a single panel, else an array of them: shape (cols,) or
         (rows,) for a single row or column, (rows, cols) otherwise.
+
+    Example:
+        >>> figure, axes = new_figure("full", 3.0, cols=2, record=Record("perceptron", {}))
+        >>> axes.shape
+        (2,)
     """
     if isinstance(width, str) and width not in WIDTHS:
         raise ValueError(f"width: expected {' or '.join(WIDTHS)} or inches, got {width!r}")
@@ -137,6 +142,12 @@ class Plot:
         caption: text below the figure, or a function of the record.
         alt: what the figure shows, for readers who cannot see it: text or a function of the record.
         when: whether a record holds what the figure needs; by default it always does.
+
+    Example:
+        >>> def draw(record: Record) -> Figure:
+        ...     return new_figure(record=record)[0]
+        >>> Plot("empty", draw, "Nothing.", "An empty panel.").caption_for(Record("perceptron", {}))
+        'Nothing.'
     """
 
     name: str
@@ -160,7 +171,13 @@ class Plot:
 
 
 def to_svg(figure: Figure) -> bytes:
-    """Return the figure as SVG: the same figure gives the same bytes (no date, no random ids)."""
+    """Return the figure as SVG: the same figure gives the same bytes (no date, no random ids).
+
+    Example:
+        >>> figure, _ = new_figure(record=Record("perceptron", {}))
+        >>> to_svg(figure) == to_svg(figure)
+        True
+    """
     buffer = io.BytesIO()
     with look():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
@@ -168,7 +185,15 @@ def to_svg(figure: Figure) -> bytes:
 
 
 def save(figure: Figure, path: str | Path) -> Path:
-    """Write the figure as an SVG file, never half of it, and return its path."""
+    """Write the figure as an SVG file, never half of it, and return its path.
+
+    Example:
+        >>> import tempfile
+        >>> figure, _ = new_figure(record=Record("perceptron", {}))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(figure, f"{folder}/figure.svg").name
+        'figure.svg'
+    """
     path = Path(path)
     write_atomically(path, to_svg(figure))
     return path

@@ -1,4 +1,4 @@
-"""Which activations there are, and where their own derivative is small."""
+"""Which activations there are, where their own derivative is small, and who calls them as functions."""
 
 import math
 from collections.abc import Callable
@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
-Array = NDArray[np.float64]
+from firstlight.types import Floats
 
 KINDS: dict[type[nn.Module], str] = {
     nn.ReLU: "relu", nn.ReLU6: "relu6", nn.LeakyReLU: "leaky_relu", nn.PReLU: "prelu",
@@ -19,30 +19,29 @@ KINDS: dict[type[nn.Module], str] = {
     nn.SiLU: "silu", nn.Mish: "mish", nn.Hardswish: "hardswish", nn.Softplus: "softplus",
     nn.Tanh: "tanh", nn.Sigmoid: "sigmoid", nn.Hardtanh: "hardtanh",
     nn.Hardsigmoid: "hardsigmoid", nn.LogSigmoid: "logsigmoid", nn.Softsign: "softsign",
-}  # fmt: skip
+}  # fmt: skip  # a table of names, read better several to a line
 """PyTorch's elementwise activations, as modules."""
 
 DYING = ("relu", "relu6", "hardswish", "hardsigmoid")
 """Activations that are exactly zero on a whole half-line: their units can be dead."""
 
-_PLACES = (torch, torch.Tensor, functional)
-
-
-def _functions() -> dict[Any, str]:
-    """Return PyTorch's functions that are activations, in all the places where they are found."""
-    found: dict[Any, str] = {}
-    for kind in dict.fromkeys(KINDS.values()):
-        for place in _PLACES:
-            for name in (kind, kind + "_"):
-                function = getattr(place, name, None)
-                if callable(function):
-                    found[function] = kind
-    found[torch.special.expit] = "sigmoid"
-    return found
-
-
-FUNCTIONS = _functions()
+FUNCTIONS: dict[Any, str] = {
+    getattr(place, name): kind
+    for kind in KINDS.values()
+    for place in (torch, torch.Tensor, functional)
+    for name in (kind, kind + "_")
+    if callable(getattr(place, name, None))
+} | {torch.special.expit: "sigmoid"}
 """PyTorch's elementwise activations, as functions: function → kind."""
+
+PARAMETERS = {
+    "leaky_relu": ("negative_slope",),
+    "elu": ("alpha",),
+    "celu": ("alpha",),
+    "softplus": ("beta",),
+    "hardtanh": ("min_val", "max_val"),
+}
+"""Parameters that an activation's saturation depends on, by PyTorch's names, in their order."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Saturation:
 
     low: float = -math.inf
     high: float = math.inf
-    bands: Array = field(default_factory=lambda: np.empty((0, 2)))
+    bands: Floats = field(default_factory=lambda: np.empty((0, 2)))
 
 
 def saturation(kind: str, threshold: float, **own: float) -> Saturation | None:
@@ -100,8 +99,8 @@ def _leaky(t: float, own: dict[str, float]) -> tuple[float, float]:
     return (0.0 if abs(own.get("negative_slope", 0.01)) <= t else -math.inf), math.inf
 
 
-def _elu(t: float, own: dict[str, float], scale: float = 1.0) -> tuple[float, float]:
-    return min(t - scale * own.get("alpha", 1.0), 0.0), math.inf
+def _elu(t: float, own: dict[str, float]) -> tuple[float, float]:
+    return min(t - own.get("alpha", 1.0), 0.0), math.inf
 
 
 def _selu(t: float, own: dict[str, float]) -> tuple[float, float]:
@@ -138,26 +137,26 @@ _MONOTONE: dict[str, Callable[[float, dict[str, float]], tuple[float, float]]] =
 }
 
 
-def _gelu_slope(z: Array) -> Array:
+def _gelu_slope(z: Floats) -> Floats:
     cdf = np.array([0.5 * math.erfc(-v / math.sqrt(2)) for v in z])
     return cdf + z * np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
 
 
-def _silu_slope(z: Array) -> Array:
+def _silu_slope(z: Floats) -> Floats:
     s = 1 / (1 + np.exp(-z))
     return np.asarray(s * (1 + z * (1 - s)))
 
 
-def _mish_slope(z: Array) -> Array:
+def _mish_slope(z: Floats) -> Floats:
     t = np.tanh(np.logaddexp(0, z))
     return np.asarray(t + z * (1 - t**2) / (1 + np.exp(-z)))
 
 
-def _hardswish_slope(z: Array) -> Array:
+def _hardswish_slope(z: Floats) -> Floats:
     return np.where(z <= -3, 0.0, np.where(z >= 3, 1.0, (2 * z + 3) / 6))
 
 
-_SLOPES: dict[str, Callable[[Array], Array]] = {
+_SLOPES: dict[str, Callable[[Floats], Floats]] = {
     "gelu": _gelu_slope,
     "silu": _silu_slope,
     "mish": _mish_slope,
@@ -165,16 +164,51 @@ _SLOPES: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def _bands(slope: Callable[[Array], Array], threshold: float) -> Array:
-    """Return the closed bands of inputs in [−∞, 20] where |φ′| <= threshold, ends to 1e-9."""
+def _bands(slope: Callable[[Floats], Floats], threshold: float) -> Floats:
+    """Return the closed bands of inputs in [−∞, 20] where |φ′| <= threshold, edges to 1e-9."""
     grid = np.linspace(-40.0, 20.0, 6001)
     small = np.abs(slope(grid)) <= threshold
-    ends = [-math.inf] if small[0] else []
+    edges = [-math.inf] if small[0] else []
     for i in np.flatnonzero(small[1:] != small[:-1]):
         a, b, before = grid[i], grid[i + 1], small[i]
         while b - a > 1e-9:
             middle = (a + b) / 2
             inside = abs(float(slope(np.array([middle]))[0])) <= threshold
             a, b = (middle, b) if inside == before else (a, middle)
-        ends.append(float(a if before else b))
-    return np.array(ends).reshape(-1, 2)
+        edges.append(float(a if before else b))
+    return np.array(edges).reshape(-1, 2)
+
+
+class FunctionMode(TorchFunctionMode):
+    """Calls ``called(kind, function, args, kwargs)`` in place of each activation function."""
+
+    def __init__(self, called: Callable[[str, Any, Any, dict[str, Any]], Any]) -> None:
+        super().__init__()
+        self._called = called
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        # Every operation of the model comes through here, so nothing is done twice.
+        if func in FUNCTIONS:
+            return self._called(FUNCTIONS[func], func, args, kwargs or {})
+        return func(*args, **kwargs) if kwargs else func(*args)
+
+
+def parameters_of_call(kind: str, args: Any, kwargs: dict[str, Any]) -> dict[str, float]:
+    """Return the parameters of an activation that is called as a function."""
+    names = PARAMETERS.get(kind, ())
+    given = {**dict(zip(names, args[1:], strict=False)), **kwargs}
+    return {name: float(given[name]) for name in names if name in given}
+
+
+def parameters_of_module(kind: str | None, module: nn.Module) -> dict[str, float]:
+    """Return the parameters of an activation module of a kind."""
+    return {name: float(getattr(module, name)) for name in PARAMETERS.get(kind or "", ())}
+
+
+def may_call_functions(module: nn.Module) -> bool:
+    """Say whether a module may call activation functions: PyTorch's own do not, but for a few."""
+    if isinstance(module, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer):
+        return True
+    return not type(module).__module__.startswith("torch.nn.modules.")

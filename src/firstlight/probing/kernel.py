@@ -17,10 +17,10 @@ SHIFT = 19
 """Bits of a float32's fraction that the sketch leaves out."""
 
 CHUNK = 1024
-"""So many neighbours are added in the numbers' own precision, before double precision takes over.
+"""Neighbors added in the numbers' own precision before double precision takes over.
 
-Counts up to it are exact in single precision; chunks never span two samples, so that sums do not
-hang on how samples are cut into batches.
+Counts up to it are exact in single precision. Chunks never span two samples, so that sums do not
+depend on how samples are cut into batches.
 """
 
 _FAST = {"reassoc", "contract", "nsz"}
@@ -31,31 +31,31 @@ _FAST = {"reassoc", "contract", "nsz"}
 def _units_inside(x: Any, pivot: Any, sums: Any, low: Any, high: Any, rows: Any) -> None:
     """Add up ``x`` of shape (outer, units, inner): a unit's numbers lie side by side."""
     outer, units, inner = x.shape
-    nothing, one = x.dtype.type(0), x.dtype.type(1)
+    zero, one = x.dtype.type(0), x.dtype.type(1)
     if low is not None:  # decided when the code is compiled
         lower = x.dtype.type(low)
     if high is not None:
         upper = x.dtype.type(high)
     for o in range(rows[0], outer, rows[1]):
         for u in range(units):
-            centre = x.dtype.type(pivot[u])
+            center = x.dtype.type(pivot[u])
             for start in range(0, inner, CHUNK):
                 chunk = x[o, u, start : start + CHUNK]
-                first, second, zero, flat = nothing, nothing, nothing, nothing
+                first, second, zeros, saturated = zero, zero, zero, zero
                 for i in range(chunk.size):
                     value = chunk[i]
-                    gap = value - centre
+                    gap = value - center
                     first += gap
                     second += gap * gap
-                    zero += one if value == nothing else nothing
+                    zeros += one if value == zero else zero
                     if low is not None:
-                        flat += one if (value <= lower) or (value >= upper) else nothing
+                        saturated += one if (value <= lower) or (value >= upper) else zero
                     elif high is not None:
-                        flat += one if abs(value) >= upper else nothing
+                        saturated += one if abs(value) >= upper else zero
                 sums[0, u] += first
                 sums[1, u] += second
-                sums[2, u] += zero
-                sums[3, u] += flat
+                sums[2, u] += zeros
+                sums[3, u] += saturated
 
 
 @register_jitable(fastmath=_FAST)
@@ -66,22 +66,22 @@ def _units_last(x: Any, pivot: Any, sums: Any, low: Any, high: Any, rows: Any) -
     tile = 8 * step
     while begin + tile <= outer + step - 1:
         for u in range(units):
-            centre = pivot[u]
-            first, second, zero, flat = 0.0, 0.0, 0.0, 0.0
+            center = pivot[u]
+            first, second, zeros, saturated = 0.0, 0.0, 0.0, 0.0
             for k in range(8):
                 value = np.float64(x[begin + k * step, u])
-                gap = value - centre
+                gap = value - center
                 first += gap
                 second += gap * gap
-                zero += 1.0 if value == 0.0 else 0.0
+                zeros += 1.0 if value == 0.0 else 0.0
                 if low is not None:
-                    flat += 1.0 if (value <= low) or (value >= high) else 0.0
+                    saturated += 1.0 if (value <= low) or (value >= high) else 0.0
                 elif high is not None:
-                    flat += 1.0 if abs(value) >= high else 0.0
+                    saturated += 1.0 if abs(value) >= high else 0.0
             sums[0, u] += first
             sums[1, u] += second
-            sums[2, u] += zero
-            sums[3, u] += flat
+            sums[2, u] += zeros
+            sums[3, u] += saturated
         begin += tile
     for r in range(begin, outer, step):
         for u in range(units):
@@ -120,35 +120,45 @@ _address: Any = _pointer
 _array: Any = numba.carray  # type: ignore[attr-defined]
 
 
-ROWS, SEEN, TAKEN, STEP, STRIDE, OUTER, UNITS, INNER, BOUNDED, LOW, HIGH = range(11)
-"""Places of a layer's counters in its state; ``LOW`` and ``HIGH`` hold the bits of a float64."""
+STATE = np.dtype(
+    [
+        *((name, np.int64) for name in ("rows", "seen", "n", "step", "stride")),
+        *((name, np.int64) for name in ("outer", "units", "inner")),
+        *((name, np.int64) for name in ("pivot", "sums", "sketch")),
+        *((name, np.float64) for name in ("low", "high")),
+        ("bounded", np.bool_),
+    ],
+    align=True,
+)
+"""What the compiled code knows of a layer.
 
-PIVOT, SUMS, SKETCH = 11, 12, 13
-"""Places of the addresses of its arrays: pivot (units,), sums (4, units), sketch (BINS,)."""
-
-PLACES = 14
-"""Length of a layer's state, all int64."""
+Counted over all batches: ``rows``, numbers ``seen`` by the sketch's stride, and ``n``, numbers a
+unit. Of rows every ``step``-th is taken, of numbers the sketch takes every ``stride``-th. The shape
+of the next batch: ``outer``, ``units``, ``inner``. Addresses of arrays: ``pivot`` (units,), ``sums``
+(4, units), ``sketch`` (BINS,). Numbers outside ``low`` to ``high`` are saturated, if ``bounded``.
+"""
 
 
 @register_jitable
-def _stream(x: Any, state: Any) -> None:
-    """Add ``x``, arranged as its state says, to the sums and to the sketch."""
-    outer, units, inner = state[OUTER], state[UNITS], state[INNER]
-    step, stride = state[STEP], state[STRIDE]
-    rows = (-state[ROWS] % step, step)
-    pivot = _array(_address(state[PIVOT]), (units,), np.float64)
-    sums = _array(_address(state[SUMS]), (4, units), np.float64)
-    sketch = _array(_address(state[SKETCH]), (BINS,), np.int64)
-    if state[BOUNDED]:
-        low, high = state[LOW : HIGH + 1].view(np.float64)
-        if low == -high:  # one comparison instead of two
-            _sweep(x, pivot, sums, None, high, rows)
+def _stream(at: Any, kind: Any, state_at: Any) -> None:
+    """Add the numbers at an address, arranged as the state says, to the sums and to the sketch."""
+    state = _array(_address(state_at), (1,), STATE)[0]
+    outer, units, inner = state.outer, state.units, state.inner
+    x = _array(_address(at), (outer, units, inner), kind)
+    step, stride = state.step, state.stride
+    rows = (-state.rows % step, step)
+    pivot = _array(_address(state.pivot), (units,), np.float64)
+    sums = _array(_address(state.sums), (4, units), np.float64)
+    sketch = _array(_address(state.sketch), (BINS,), np.int64)
+    if state.bounded:
+        if state.low == -state.high:  # one comparison instead of two
+            _sweep(x, pivot, sums, None, state.high, rows)
         else:
-            _sweep(x, pivot, sums, low, high, rows)
+            _sweep(x, pivot, sums, state.low, state.high, rows)
     else:
         _sweep(x, pivot, sums, None, None, rows)
     lines, cells = x.reshape(outer, units * inner), units * inner
-    place, taken = -state[SEEN] % stride, 0
+    place, taken = -state.seen % stride, 0
     for o in range(rows[0], outer, step):
         taken += 1
         while place < cells:
@@ -156,9 +166,9 @@ def _stream(x: Any, state: Any) -> None:
             sketch[(bits >> SHIFT) & (BINS - 1)] += 1
             place += stride
         place -= cells
-    state[ROWS] += outer
-    state[SEEN] += taken * cells
-    state[TAKEN] += taken * inner
+    state.rows += outer
+    state.seen += taken * cells
+    state.n += taken * inner
 
 
 def stream_single(at: int, state_at: int) -> None:
@@ -169,19 +179,15 @@ def stream_single(at: int, state_at: int) -> None:
 
     Args:
         at: address of the numbers, C-contiguous, of shape (outer, units, inner) by the state.
-        state_at: address of the state: ``PLACES`` int64. Rows before the next that is due are
-            left out, and numbers before the next that goes into the sketch.
+        state_at: address of a ``STATE``. Rows before the next that is due are left out, and numbers
+            before the next that goes into the sketch.
     """
-    state = _array(_address(state_at), (PLACES,), np.int64)
-    shape = (state[OUTER], state[UNITS], state[INNER])
-    _stream(_array(_address(at), shape, np.float32), state)
+    _stream(at, np.float32, state_at)
 
 
 def stream_double(at: int, state_at: int) -> None:
     """Do what ``stream_single`` does with float64 numbers."""
-    state = _array(_address(state_at), (PLACES,), np.int64)
-    shape = (state[OUTER], state[UNITS], state[INNER])
-    _stream(_array(_address(at), shape, np.float64), state)
+    _stream(at, np.float64, state_at)
 
 
 def count_inside(x: Any, counts: Any, bands: Any) -> None:
@@ -195,12 +201,12 @@ def count_inside(x: Any, counts: Any, bands: Any) -> None:
     outer, units, inner = x.shape
     for o in range(outer):
         for u in range(units):
-            found = 0.0
+            inside = 0.0
             for i in range(inner):
                 value = np.float64(x[o, u, i])
                 for b in range(len(bands)):
-                    found += 1.0 if (value >= bands[b, 0]) and (value <= bands[b, 1]) else 0.0
-            counts[u] += found
+                    inside += 1.0 if (value >= bands[b, 0]) and (value <= bands[b, 1]) else 0.0
+            counts[u] += inside
 
 
 @register_jitable(fastmath=_FAST)

@@ -1,25 +1,62 @@
-"""What of a model is a layer: its kind, its parameters, and where its units lie."""
+"""The layers of a model: their kinds, parameters and units, and what was measured of each."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.conv import _ConvNd
 from torch.nn.parameter import is_lazy
+from torch.nn.utils.parametrize import is_parametrized
 
-from firstlight.probing.activations import DYING, KINDS, Saturation, saturation
-from firstlight.probing.reading import Array
-from firstlight.probing.statistics import OPEN, Bounds, Sums
+from firstlight.probing.activations import (
+    DYING,
+    KINDS,
+    Saturation,
+    parameters_of_module,
+    saturation,
+)
+from firstlight.probing.statistics import OPEN, Bounds, RunningStats, arranged
+from firstlight.torch_private import is_functorch_wrapped
+from firstlight.types import Floats
 
 CONFIDENCE = 0.95
 """Confidence of the bound on a dead unit's firing rate."""
 
 _PASSING = (nn.Identity, nn.Flatten, nn.Unflatten)
 """Modules that hand on the numbers they are given: they are no layers."""
+
+_AXES: dict[int, tuple[type[nn.Module], ...]] = {
+    -1: (
+        *(nn.Linear, nn.Bilinear, nn.Embedding, nn.EmbeddingBag, nn.LayerNorm),
+        *(nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention),
+    ),
+    -2: (
+        *(nn.Conv1d, nn.ConvTranspose1d, nn.AvgPool1d, nn.MaxPool1d, nn.MaxUnpool1d),
+        *(nn.LPPool1d, nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d),
+    ),
+    -3: (
+        *(nn.Conv2d, nn.ConvTranspose2d, nn.AvgPool2d, nn.MaxPool2d, nn.MaxUnpool2d),
+        *(nn.LPPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.FractionalMaxPool2d),
+    ),
+    -4: (
+        *(nn.Conv3d, nn.ConvTranspose3d, nn.AvgPool3d, nn.MaxPool3d, nn.MaxUnpool3d),
+        *(nn.LPPool3d, nn.AdaptiveAvgPool3d, nn.AdaptiveMaxPool3d, nn.FractionalMaxPool3d),
+    ),
+    # Counted from the front, since a batch may lack the positions.
+    1: (
+        *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.GroupNorm),
+        *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
+        *(nn.LazyBatchNorm1d, nn.LazyBatchNorm2d, nn.LazyBatchNorm3d),
+        *(nn.LazyInstanceNorm1d, nn.LazyInstanceNorm2d, nn.LazyInstanceNorm3d),
+    ),
+}
+"""Axis of the units → modules; of all others it depends on the input."""
+
+Row = dict[str, str | int | float | None]
+"""A row of a table: None where a quantity does not apply or nothing was seen."""
 
 
 class Layer:
@@ -39,6 +76,14 @@ class Layer:
         inputs: statistics of its inputs; only of activations that are not monotone.
         gradients: statistics of the loss's derivatives by its outputs, of layers with parameters;
             of rows of 512 numbers or more, from one in two to sixteen; in about every second pass.
+
+    Example:
+        >>> from firstlight.probing import probe
+        >>> with probe(nn.Sequential(nn.Linear(3, 4), nn.ReLU())) as p:
+        ...     for layer in p.layers.values():
+        ...         print(layer.name, layer.kind, layer.units, list(layer.parameters))
+        0 Linear None ['weight', 'bias']
+        1 ReLU None []
     """
 
     def __init__(self, name: str, kind: str) -> None:
@@ -51,13 +96,12 @@ class Layer:
         self.saturation: Saturation | None = None
         self.bounds: Bounds = OPEN
         self.axis: int | None = None
-        self.outputs: Sums | None = None
-        self.inputs: Sums | None = None
-        self.gradients: Sums | None = None
-        self.square: dict[str, Tensor | float] = {}
-        self.passes: dict[str, int] = {}
-        self.update: float = 0.0
-        self.updates = 0
+        self.outputs: RunningStats | None = None
+        self.inputs: RunningStats | None = None
+        self.gradients: RunningStats | None = None
+        self._squares: dict[str, Tensor | float] = {}
+        self._passes: dict[str, int] = {}
+        self._update_sum, self._updates = 0.0, 0
 
     @property
     def units(self) -> int | None:
@@ -72,13 +116,13 @@ class Layer:
         return np.asarray(self.outputs.zero == self.outputs.n)
 
     @property
-    def saturated(self) -> Array | None:
+    def saturated(self) -> Floats | None:
         """Share of each unit's values where |φ′| is small, shape (units,); of activations only."""
         # An activation that is not monotone is judged by its input.
-        sums = self.inputs if self.inputs is not None else self.outputs
-        if self.saturation is None or sums is None or sums.n == 0:
+        stats = self.inputs if self.inputs is not None else self.outputs
+        if self.saturation is None or stats is None or stats.n == 0:
             return None
-        return np.asarray(sums.saturated / sums.n)
+        return np.asarray(stats.saturated / stats.n)
 
     @property
     def firing_bound(self) -> float:
@@ -94,34 +138,72 @@ class Layer:
 
         Where gradients are not set to zero between passes, that is the gradient as it adds up.
         """
-        passes = max(self.passes.values(), default=0)
+        passes = max(self._passes.values(), default=0)
         if passes == 0:
             return None
-        return math.sqrt(sum(float(square) for square in self.square.values()) / passes)
+        # In the order of the parameters: hooks add the squares in the order of the backward pass.
+        squares = (float(self._squares.get(name, 0.0)) for name in self.parameters)
+        return math.sqrt(sum(squares) / passes)
 
     @property
     def update_ratio(self) -> float | None:
         """Mean over the optimizer's steps of ‖change of the parameters‖ / ‖parameters‖."""
-        return self.update / self.updates if self.updates else None
-
-    def activates(self, kind: str | None, threshold: float, **own: float) -> None:
-        """Take the layer for an activation of a kind, with its parameters by PyTorch's names."""
-        self.activation = kind
-        self.saturation = None if kind is None else saturation(kind, threshold, **own)
-        if self.saturation is not None and not self.by_input:
-            self.bounds = self.saturation.low, self.saturation.high
-
-    def add_gradient(self, name: str, square: Tensor | float) -> None:
-        """Add the sum of squares of a parameter's gradient after a backward pass."""
-        self.square[name] = self.square.get(name, 0.0) + square
-        self.passes[name] = self.passes.get(name, 0) + 1
+        return self._update_sum / self._updates if self._updates else None
 
     @property
     def by_input(self) -> bool:
         """Whether the activation is not monotone, and so judged by its input."""
         return self.saturation is not None and len(self.saturation.bands) > 0
 
-    def row(self) -> dict[str, str | int | float | None]:
+    def set_activation(self, kind: str | None, threshold: float, **own: float) -> None:
+        """Take the layer for an activation of a kind, with its parameters by PyTorch's names."""
+        self.activation = kind
+        self.saturation = None if kind is None else saturation(kind, threshold, **own)
+        if self.saturation is not None and not self.by_input:
+            self.bounds = self.saturation.low, self.saturation.high
+
+    def measure_output(self, x: Tensor, axis: int) -> None:
+        """Add an output to the statistics, and count the call."""
+        self.outputs = _added(self.outputs, x, axis, self.bounds)
+        self.count(x, axis)
+
+    def count(self, x: Tensor, axis: int) -> None:
+        """Count a call, and its samples: the length of the first axis, unless that is the units'."""
+        self.calls += 1
+        self.samples += x.shape[0] if x.ndim + axis > 0 else 1
+
+    def measure_input(self, x: Tensor, axis: int) -> None:
+        """Add an activation's input to the statistics, and count the saturated values."""
+        if self.saturation is None:
+            return
+        self.inputs = _added(self.inputs, x, axis)
+        numbers = arranged(x, axis)
+        if self.inputs.units != numbers.shape[1]:
+            numbers = numbers.reshape(-1, 1, 1)
+        self.inputs.add_saturated(numbers, self.saturation.bands)
+
+    def measure_gradient(self, gradient: Tensor, axis: int) -> None:
+        """Add the loss's derivatives by an output to the statistics.
+
+        Of long rows one in several is taken: derivatives are not counted, only averaged, and there
+        are as many of them as of outputs.
+        """
+        if self.gradients is not None and self.gradients.add_if_alike(gradient) is not None:
+            return
+        if _can_be_measured(gradient):
+            self.gradients = _added(self.gradients, gradient, axis, thin=True)
+
+    def add_parameter_gradient(self, name: str, square: Tensor | float) -> None:
+        """Add the sum of squares of a parameter's gradient after a backward pass."""
+        self._squares[name] = self._squares.get(name, 0.0) + square
+        self._passes[name] = self._passes.get(name, 0) + 1
+
+    def add_update(self, ratio: float) -> None:
+        """Add the ratio of an update to the parameters."""
+        self._update_sum += ratio
+        self._updates += 1
+
+    def row(self) -> Row:
         """Return the layer's row of the table."""
         outputs, dead, saturated = self.outputs, self.dead, self.saturated
         one = outputs.as_one_unit() if outputs is not None and outputs.n else None
@@ -140,26 +222,96 @@ class Layer:
             "tied_to": self.tied_to,
         }
 
+    def weight_rows(self) -> list[Row]:
+        """Return one row a parameter as it is now: size, mean, std, zero and quantiles."""
+        return [_weight_row(self.name, name, value) for name, value in self.parameters.items()]
 
-def _own_parameters(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Return the parameters that are stored in this module, a parametrized weight's originals too.
 
-    The weight of a parametrization is not asked for: to compute it may change a buffer.
+def _weight_row(layer: str, name: str, value: Tensor) -> Row:
+    stats = RunningStats(1, value.device)
+    stats.add(value.detach().reshape(-1, 1, 1))
+    empty = stats.n == 0
+    quantiles: Row = {
+        f"quantile_{q:g}": None if empty else stats.quantile(q)
+        for q in (0.05, 0.25, 0.5, 0.75, 0.95)
+    }
+    return {
+        "layer": layer,
+        "parameter": name,
+        "size": stats.n,
+        "mean": None if empty else float(stats.mean[0]),
+        "std": None if empty else float(stats.std[0]),
+        "zero": None if empty else int(stats.zero[0]) / stats.n,
+        **quantiles,
+    }
+
+
+def _added(
+    stats: RunningStats | None, x: Tensor, axis: int, bounds: Bounds = OPEN, *, thin: bool = False
+) -> RunningStats:
+    """Return statistics with a tensor added; all units as one where their number varies."""
+    numbers = arranged(x, axis)
+    if stats is None:
+        stats = RunningStats(numbers.shape[1], numbers.device, thin=thin)
+    elif stats.units != numbers.shape[1]:
+        stats = stats if stats.units == 1 else stats.as_one_unit()
+        numbers = numbers.reshape(-1, 1, 1)
+    stats.add(numbers, bounds)
+    stats.remember_layout(x, axis)
+    return stats
+
+
+def first_tensor(value: Any) -> Tensor | None:
+    """Return the first dense tensor of real numbers in a value, tuple, list or dictionary."""
+    if isinstance(value, Tensor):
+        return value if _can_be_measured(value) else None
+    inside: Any = ()
+    if isinstance(value, Mapping):
+        inside = value.values()
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        inside = value
+    return next((x for each in inside if (x := first_tensor(each)) is not None), None)
+
+
+def _can_be_measured(x: Tensor) -> bool:
+    return (
+        x.is_floating_point()
+        and x.layout is torch.strided
+        and not x.is_nested
+        and x.device.type != "meta"
+        # A class of its own may stand for numbers that lie elsewhere.
+        and type(x).__torch_dispatch__ is Tensor.__torch_dispatch__
+        and not is_functorch_wrapped(x)
+    )
+
+
+def find_layers(model: nn.Module, threshold: float) -> dict[nn.Module, Layer]:
+    """Return the model's layers, in its own order, each module once.
+
+    Args:
+        model: the model.
+        threshold: a value is saturated where |φ′| is at most this.
     """
-    if isinstance(module, torch.jit.ScriptModule):
-        yield from module.named_parameters()
-        return
-    yield from module.named_parameters(recurse=False)
-    inside = module._modules.get("parametrizations")
-    if inside is not None:
-        yield from inside.named_parameters("parametrizations")
+    layers: dict[nn.Module, Layer] = {}
+    owners: dict[tuple[object, ...], str] = {}
+    inner: set[nn.Module] = set()
+    for name, module in model.named_modules(remove_duplicate=False):
+        if module in inner:
+            continue
+        # What a scripted module or a parametrization does inside cannot, or need not, be measured.
+        if isinstance(module, torch.jit.ScriptModule):
+            inner.update(each for each in module.modules() if each is not module)
+        elif is_parametrized(module):
+            inner.update(_parametrizations(module).modules())
+        if module in layers:
+            layers[module].names.append(name)
+        elif _is_layer(module):
+            layers[module] = _layer(name, module, threshold, owners)
+    return layers
 
 
-def _identity(x: Tensor) -> tuple[object, ...]:
-    """Return what two tensors share if they are the same numbers in memory."""
-    if is_lazy(x) or x.numel() == 0 or x.layout != torch.strided or x.device.type == "meta":
-        return (id(x),)
-    return (x.data_ptr(), x.dtype, tuple(x.shape), tuple(x.stride()))
+def _parametrizations(module: nn.Module) -> nn.ModuleDict:
+    return cast(nn.ModuleDict, module.parametrizations)
 
 
 def _is_layer(module: nn.Module) -> bool:
@@ -168,37 +320,8 @@ def _is_layer(module: nn.Module) -> bool:
         return True
     if isinstance(module, _PASSING):
         return False
-    inside = [name for name in module._modules if name != "parametrizations"]
-    return not inside or any(True for _ in module.named_parameters(recurse=False))
-
-
-def _kind(module: nn.Module) -> str:
-    name = getattr(module, "original_name", None) or type(module).__name__
-    return name.removeprefix("Parametrized") if hasattr(module, "parametrizations") else str(name)
-
-
-def find(model: nn.Module, threshold: float) -> dict[nn.Module, Layer]:
-    """Return the model's layers, in its own order, each module once.
-
-    Args:
-        model: the model.
-        threshold: a value is saturated where |φ′| is at most this.
-    """
-    found: dict[nn.Module, Layer] = {}
-    owners: dict[tuple[object, ...], str] = {}
-    skipped: list[str] = []
-    for name, module in model.named_modules(remove_duplicate=False):
-        if any(name.startswith(outer) for outer in skipped):
-            continue
-        if isinstance(module, torch.jit.ScriptModule):
-            skipped.append(name + "." if name else "")
-        elif "parametrizations" in module._modules:
-            skipped.append(f"{name}.parametrizations" if name else "parametrizations")
-        if module in found:
-            found[module].names.append(name)
-        elif _is_layer(module):
-            found[module] = _layer(name, module, threshold, owners)
-    return found
+    inside = len(list(module.children())) - is_parametrized(module)
+    return not inside or any(True for _ in module.parameters(recurse=False))
 
 
 def _layer(
@@ -211,27 +334,34 @@ def _layer(
         if owner != layer.name and layer.tied_to is None:
             layer.tied_to = owner
     kind = next((KINDS[c] for c in type(module).__mro__ if c in KINDS), None)
-    names = ("alpha", "beta", "negative_slope", "min_val", "max_val")
-    own = {n: float(getattr(module, n)) for n in names if kind and hasattr(module, n)}
-    layer.activates(kind, threshold, **own)
-    layer.axis = _axis(module)
+    layer.set_activation(kind, threshold, **parameters_of_module(kind, module))
+    layer.axis = next((axis for axis, kinds in _AXES.items() if isinstance(module, kinds)), None)
     return layer
 
 
-def _axis(module: nn.Module) -> int | None:
-    """Return where a module's units lie, counted from the end; None if that hangs on its input."""
-    if isinstance(module, _ConvNd):
-        return -len(module.kernel_size) - 1
-    if isinstance(module, _NormBase | nn.GroupNorm):
-        return 1  # the one kind whose batches may lack the positions
-    if isinstance(module, nn.Linear | nn.Bilinear | nn.Embedding | nn.EmbeddingBag | nn.LayerNorm):
-        return -1
-    if isinstance(module, nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention):
-        return -1
-    kind = type(module).__name__
-    if isinstance(module, nn.Module) and kind.endswith(("1d", "2d", "3d")) and "Pool" in kind:
-        return -int(kind[-2]) - 1
-    return None
+def _kind(module: nn.Module) -> str:
+    name = getattr(module, "original_name", None) or type(module).__name__
+    return str(name).removeprefix("Parametrized") if is_parametrized(module) else str(name)
+
+
+def _own_parameters(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Return the parameters that are stored in this module, a parametrized weight's originals too.
+
+    The weight of a parametrization is not asked for: to compute it may change a buffer.
+    """
+    if isinstance(module, torch.jit.ScriptModule):
+        yield from module.named_parameters()
+        return
+    yield from module.named_parameters(recurse=False)
+    if is_parametrized(module):
+        yield from _parametrizations(module).named_parameters("parametrizations")
+
+
+def _identity(x: Tensor) -> tuple[object, ...]:
+    """Return what two tensors share if they are the same numbers in memory."""
+    if is_lazy(x) or x.numel() == 0 or x.layout != torch.strided or x.device.type == "meta":
+        return (id(x),)
+    return (x.data_ptr(), x.dtype, tuple(x.shape), tuple(x.stride()))
 
 
 def default_axis(shape: tuple[int, ...]) -> int:

@@ -1,8 +1,7 @@
-"""Gradients and updates of a model's parameters, and hooks that are taken away again."""
+"""Gradients and updates of a model's parameters, measured by hooks that are taken away again."""
 
 import math
-from collections.abc import Collection
-from functools import partial
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,12 +10,13 @@ from torch.nn.parameter import is_lazy
 
 from firstlight.probing import kernel
 from firstlight.probing.layers import Layer
-
-_SINGLE, _STRIDED = torch.float32, torch.strided
-
+from firstlight.torch_private import disable_torch_function
 
 ALL_GRADIENTS = 64
-"""Gradients are measured after so many forward passes, and then after about every second one."""
+"""Gradients are measured after this many forward passes, and then after about every second one."""
+
+# Looked up for every parameter in every pass.
+_SINGLE, _STRIDED = torch.float32, torch.strided
 
 
 def gradients_due(forwards: int) -> bool:
@@ -38,94 +38,62 @@ class ParameterWatch:
     Args:
         layers: whose parameters are watched; a tied parameter counts in each of its layers.
         optimizer: whose steps are watched, if any.
-        gradients: whether gradients are watched.
-
-    Attributes:
-        due: whether the gradients of the present pass are measured.
     """
 
-    def __init__(
-        self, layers: list[Layer], optimizer: torch.optim.Optimizer | None, gradients: bool
-    ) -> None:
-        self._layers, self._optimizer, self._gradients = layers, optimizer, gradients
+    def __init__(self, layers: list[Layer], optimizer: torch.optim.Optimizer | None) -> None:
+        self._layers, self._optimizer = layers, optimizer
         self._handles: list[Any] = []
-        self._hooked: list[Tensor] = []
+        self._hooks: dict[Layer, list[_GradientHook]] = {}
         self._before: dict[int, Tensor] = {}
-        self._touched: dict[Layer, None] = {}
-        self._pass = -1
-        self.due = True
 
     def open(self) -> None:
         """Watch the optimizer's steps, if there is one."""
-        self._touched.clear()
         if self._optimizer is not None:
-            pre, post = (lambda *_: self._keep()), (lambda *_: self.step())
+            pre, post = (lambda *_: self._copy()), (lambda *_: self.step())
             self._handles.append(self._optimizer.register_step_pre_hook(pre))
             self._handles.append(self._optimizer.register_step_post_hook(post))
-
-    def touch(self, layer: Layer) -> None:
-        """Note, in a backward pass, that it went through a layer; its gradients are read at the end.
-
-        One look at the end costs far less than a hook for each parameter.
-        """
-        self._touched[layer] = None
-        current = torch._C._current_graph_task_id()
-        if current != self._pass:
-            self._pass = current
-            torch.autograd.Variable._execution_engine.queue_callback(self._collect)
-
-    def _collect(self) -> None:
-        for layer in self._touched:
-            for name, value in layer.parameters.items():
-                if value.grad is not None:
-                    layer.add_gradient(name, _square(value.grad))
-        self._touched.clear()
-        self._pass = -1
-
-    def hook_those_apart(self, ran: Collection[Layer]) -> None:
-        """Hang a hook on each layer that does not run as a module, but whose parameters may be used.
-
-        It tells that a backward pass went through the layer.
-        """
-        for layer in self._layers if self._gradients else ():
-            wanted = [v for v in layer.parameters.values() if v.requires_grad and not is_lazy(v)]
-            if layer in ran or not wanted:
-                continue
-            value = max(wanted, key=lambda v: v.ndim)  # the weight: a bias may go unused
-            if value._backward_hooks is None:
-                self._hooked.append(value)
-            touch: Any = partial(self._touch_from, layer)
-            self._handles.append(value.register_hook(touch))  # type: ignore[no-untyped-call]
-
-    def _touch_from(self, layer: Layer, gradient: Tensor) -> None:
-        if self.due:
-            self.touch(layer)
 
     def close(self) -> None:
         """Take the hooks away and forget the copies of the parameters."""
         while self._handles:
             self._handles.pop().remove()
-        while self._hooked:
-            value = self._hooked.pop()
-            if not value._backward_hooks:
-                value._backward_hooks = None  # PyTorch leaves an empty dictionary behind
+        self._hooks.clear()
         self._before.clear()
 
-    def _tensors(self) -> list[Tensor]:
-        return [v for layer in self._layers for v in layer.parameters.values() if not is_lazy(v)]
+    def expect(self, layer: Layer) -> None:
+        """Have the next gradient of each of a layer's parameters measured.
 
-    def _keep(self) -> None:
-        with torch._C.DisableTorchFunction():
+        Hooks are registered when they are first needed: then a lazy module has its parameters.
+        """
+        hooks = self._hooks.get(layer)
+        if hooks is None:
+            hooks = self._hooks[layer] = [_GradientHook(layer, name) for name in layer.parameters]
+        for hook in hooks:
+            hook.expecting = True
+            if not hook.registered:
+                self._register(hook, layer.parameters[hook.name])
+
+    def _register(self, hook: "_GradientHook", value: Tensor) -> None:
+        if value.requires_grad and not is_lazy(value):  # a frozen one may be unfrozen later
+            handle = value.register_post_accumulate_grad_hook(hook.measure)  # type: ignore[no-untyped-call]  # PyTorch leaves it so
+            self._handles.append(handle)
+            hook.registered = True
+
+    def _tensors(self) -> Iterator[Tensor]:
+        return (v for layer in self._layers for v in layer.parameters.values() if not is_lazy(v))
+
+    def _copy(self) -> None:
+        with disable_torch_function():
             for value in self._tensors():
                 self._before[id(value)] = value.detach().clone()
 
     def step(self) -> None:
         """Compare the parameters with the copy, if there is one, and add up the ratios."""
-        with torch._C.DisableTorchFunction():
+        with disable_torch_function():
             for layer in self._layers:
                 self._compare(layer)
         if self._optimizer is None:
-            self._keep()
+            self._copy()
         else:
             self._before.clear()
 
@@ -137,8 +105,25 @@ class ParameterWatch:
                 change += _square(value.detach() - before)
                 size += _square(before)
         if size > 0:
-            layer.update += math.sqrt(change / size)
-            layer.updates += 1
+            layer.add_update(math.sqrt(change / size))
+
+
+class _GradientHook:
+    """Measures a parameter's gradient after a backward pass, if it is expected to."""
+
+    __slots__ = ("expecting", "layer", "name", "registered")
+
+    def __init__(self, layer: Layer, name: str) -> None:
+        self.layer, self.name = layer, name
+        self.expecting = self.registered = False
+
+    def measure(self, value: Tensor) -> None:
+        if not self.expecting:
+            return
+        self.expecting = False
+        gradient = value.grad
+        if gradient is not None:  # else a hook before this one has taken it already
+            self.layer.add_parameter_gradient(self.name, _square(gradient))
 
 
 def _square(x: Tensor) -> Any:

@@ -1,10 +1,11 @@
-"""How the batch size is determined: one description that is run, written down and drawn."""
+"""The steps by which ``search`` determines the batch size, as data: for its diagram and its page.
+
+A test walks through many searches: every step that follows another in a trace is an arrow here.
+"""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-
-KINDS = ("start", "step", "decision", "end")
+from dataclasses import asdict, dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -12,8 +13,8 @@ class Block:
     """One block of the algorithm.
 
     Args:
-        name: short and unique; the function that does it has the same name.
-        kind: "start", "step", "decision" or "end".
+        name: short and unique; it stands in the trace of a search.
+        kind: what the block is drawn as.
         text: what stands in the block diagram.
         detail: what exactly is done, in one or two sentences.
         next: the block that follows; after a decision, if the answer is yes; None at the end.
@@ -21,7 +22,7 @@ class Block:
     """
 
     name: str
-    kind: str
+    kind: Literal["start", "step", "decision", "end"]
     text: str
     detail: str
     next: str | None = None
@@ -137,86 +138,6 @@ BLOCKS = (
 )
 
 
-def walk(
-    actions: Mapping[str, Callable[[], bool | None]], blocks: Sequence[Block] = BLOCKS
-) -> tuple[str, ...]:
-    """Do what the blocks say, in their order, and return the names of those walked through.
-
-    Args:
-        actions: block name → what is done; for a decision it returns the answer.
-        blocks: the description; it begins with the first.
-
-    Raises:
-        ValueError: the description is broken, or actions and blocks differ.
-
-    Example:
-        >>> blocks = (Block("a", "start", "A", "", "b"), Block("b", "end", "B", ""))
-        >>> walk({"a": lambda: None, "b": lambda: None}, blocks)
-        ('a', 'b')
-    """
-    check(blocks)
-    by_name = {block.name: block for block in blocks}
-    if set(actions) != set(by_name):
-        odd = ", ".join(sorted(set(actions) ^ set(by_name)))
-        raise ValueError(f"actions: expected one for each block, got a difference: {odd}")
-    trace, name = [], blocks[0].name
-    while True:
-        trace.append(name)
-        block, answer = by_name[name], actions[name]()
-        following = block.next if block.kind != "decision" or answer else block.otherwise
-        if following is None:
-            return tuple(trace)
-        name = following
-
-
-def check(blocks: Sequence[Block]) -> None:
-    """Raise ``ValueError`` unless the blocks are a whole algorithm: no arrow leads nowhere."""
-    names = [block.name for block in blocks]
-    if len(set(names)) < len(names) or not blocks or blocks[0].kind != "start":
-        raise ValueError(f"blocks: expected a start and different names, got {names}")
-    for block in blocks:
-        ends = (block.next is not None, block.otherwise is not None)
-        wanted = (block.kind != "end", block.kind == "decision")
-        leads = {block.next, block.otherwise} - {None}
-        if block.kind not in KINDS or ends != wanted or not leads <= set(names):
-            raise ValueError(
-                f"block {block.name!r}: expected a kind of {', '.join(KINDS)} and arrows to other "
-                f"blocks, two from a decision, one from a step, none from the end; got {block}"
-            )
-
-
-def to_json(blocks: Sequence[Block] = BLOCKS) -> str:
+def to_json() -> str:
     """Return the description as text, for a record's fact ``algorithm``."""
-    return json.dumps([asdict(block) for block in blocks], ensure_ascii=False)
-
-
-def from_json(text: str) -> tuple[Block, ...]:
-    """Return the blocks of ``to_json``.
-
-    Raises:
-        ValueError: the text is no such description.
-    """
-    names = {field.name for field in fields(Block)}
-    parts = json.loads(text)
-    if not isinstance(parts, list) or not all(
-        isinstance(p, dict) and set(p) == names for p in parts
-    ):
-        raise ValueError(f"text: expected a list of blocks with {', '.join(sorted(names))}")
-    blocks = tuple(Block(**part) for part in parts)
-    check(blocks)
-    return blocks
-
-
-def to_markdown(blocks: Sequence[Block] = BLOCKS) -> str:
-    """Return the steps as a numbered list; an arrow to any but the next step is written out."""
-    number = {block.name: at for at, block in enumerate(blocks, 1)}
-    lines = []
-    for at, block in enumerate(blocks, 1):
-        line = f"{at}. **{block.text}**" + ("" if block.text.endswith("?") else ".")
-        line += f" {block.detail}"
-        if block.kind == "decision":
-            line += f" *Yes:* step {number[str(block.next)]}. *No:* step {number[str(block.otherwise)]}."
-        elif block.next is not None and number[block.next] != at + 1:
-            line += f" Go on with step {number[block.next]}."
-        lines.append(line)
-    return "\n".join(lines) + "\n"
+    return json.dumps([asdict(block) for block in BLOCKS], ensure_ascii=False)

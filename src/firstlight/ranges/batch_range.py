@@ -1,22 +1,31 @@
 """The batch-size range test: the training loss over the batch size at a fixed learning rate."""
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import ArrayLike
 from torch.utils.data import Dataset
 
 from firstlight.guard import Snapshot
-from firstlight.ranges.batch_runs import SizeTest, with_micro_batch
-from firstlight.ranges.batch_runs import last_quarter as last_quarter
-from firstlight.ranges.budget import budget
-from firstlight.ranges.curve.read import Curve
-from firstlight.ranges.curve.flip import read_flipped, read_straight
-from firstlight.ranges.batches import Make, Samples
-from firstlight.ranges.trainable import ModelStep, Step
-from firstlight.ranges.subject import Progress, Subject, check_repeats, said
+from firstlight.ranges.batches import Budget, Make, Samples, budget
+from firstlight.ranges.curve.read import Curve, Direction, read_curve
+from firstlight.ranges.trainable import (
+    Measured,
+    ModelStep,
+    Step,
+    StepProgress,
+    Trainable,
+    check_repeats,
+    ran_out_of_memory,
+    why_stopped,
+)
+from firstlight.types import Floats
 
 SMALLEST, LARGEST = 64, 8192
 
@@ -35,13 +44,13 @@ def batch_size(
     seed: int = 0,
     reset: Callable[[], object] | None = None,
     generators: Iterable[Any] = (),
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> Curve:
     """Measure the training loss over the batch size and read bounds off the curve.
 
-    Every size starts from the same weights, random state and order of samples, and is trained at
-    the same rate for the same budget. Its loss is the mean over the samples of the last quarter of
-    its updates, each before its update.
+    This is ``measure_batch_size`` followed by ``read_curve``. Every size starts from the same
+    weights, random state and order of samples, and is trained at the same rate for the same budget.
+    Its loss is the mean over the samples of the last quarter of its updates, each before its update.
 
     What can be read depends on the budget, of which one is given:
 
@@ -71,7 +80,7 @@ def batch_size(
             or else the smallest size if there is batch normalization, or else all.
         repeats: curves from the same weights with other orders of the samples.
         seed: of the orders, and of the bootstrap.
-        reset: starts a function's model afresh, called before each size.
+        reset: starts a function's model again, called before each size.
         generators: further generators of random numbers to put back.
         progress: called after each update with the size and the loss.
 
@@ -84,7 +93,6 @@ def batch_size(
         TypeError: data of another kind, or a step that returns no number.
 
     Example:
-        >>> import torch
         >>> model = torch.nn.Linear(2, 1)
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         >>> step = ModelStep(model, optimizer, torch.nn.functional.mse_loss)
@@ -96,18 +104,65 @@ def batch_size(
     Source: L. N. Smith (2017), section 3.3, after its range test for the learning rate; S. McCandlish
     et al., "An empirical model of large-batch training" (2018), for what equal budgets show.
     """
+    measured = measure_batch_size(
+        step,
+        data,
+        lr=lr,
+        sizes=sizes,
+        epochs=epochs,
+        updates=updates,
+        samples=samples,
+        micro_batch=micro_batch,
+        repeats=repeats,
+        seed=seed,
+        reset=reset,
+        generators=generators,
+        progress=progress,
+    )
+    direction: Direction = "rising" if updates is None else "falling"
+    bounds = read_curve(measured.values, measured.losses, seed=seed, direction=direction)
+    return Curve(measured.values, measured.losses, bounds, measured.stopped)
+
+
+def measure_batch_size(
+    step: Step | ModelStep,
+    data: tuple[Any, Any] | Dataset[Any] | Make,
+    *,
+    lr: float,
+    sizes: Sequence[int] | None = None,
+    epochs: float | None = None,
+    updates: int | None = None,
+    samples: int | None = None,
+    micro_batch: int | None = None,
+    repeats: int = 1,
+    seed: int = 0,
+    reset: Callable[[], object] | None = None,
+    generators: Iterable[Any] = (),
+    progress: StepProgress | None = None,
+) -> Measured:
+    """Measure the training loss over the batch size, and read nothing off it.
+
+    Args, Raises: those of ``batch_size``; ``seed`` is of the orders of the samples alone.
+
+    Returns:
+        Sizes of shape (k,) and losses of shape (repeats, k).
+
+    Example:
+        >>> data = torch.zeros(8, 1), torch.zeros(8)
+        >>> step = lambda batch, lr: len(batch[1])
+        >>> measure_batch_size(step, data, lr=0.1, sizes=[2, 4], reset=lambda: None).losses
+        array([[2., 4.]])
+    """
     if not (lr > 0 and math.isfinite(lr)):
         raise ValueError(f"lr: expected a finite rate above 0, got {lr}")
     length, pool = budget(epochs, updates, samples), Samples(data, seed)
     tried = _sizes(sizes, pool.count)
-    check_repeats(step, (), repeats, reset, afresh=True)
-    own, kept = with_micro_batch(step, tried, micro_batch), list(generators)
-    with Snapshot(generators=kept), Subject(own, reset) as subject:
-        test = SizeTest(own, subject, pool, length, lr, tried, kept, progress)
-        rows, ends = test.rows(repeats)
-    values, losses = np.array(tried, dtype=np.float64), np.array(rows)
-    read = read_straight if length.unit == "updates" else read_flipped
-    return Curve(values, losses, read(values, losses, seed), said(ends))
+    check_repeats(step, (), repeats, reset, restarts=True)
+    step, generators = with_micro_batch(step, tried, micro_batch), list(generators)
+    with Snapshot(generators=generators), Trainable(step, reset) as trainable:
+        trainings = Trainings(step, trainable, pool, length, lr, generators, progress)
+        rows, endings = trainings.losses(tried, repeats)
+    return Measured(np.array(tried, dtype=np.float64), rows, why_stopped(endings))
 
 
 def _sizes(sizes: Sequence[int] | None, count: int | None) -> list[int]:
@@ -126,3 +181,133 @@ def _sizes(sizes: Sequence[int] | None, count: int | None) -> list[int]:
     if count is not None and tried[-1] > count:
         raise ValueError(f"sizes: expected at most {count}, all the samples, got {tried[-1]}")
     return tried
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """Trainings at one batch size after another, with smaller micro-batches where memory runs out.
+
+    Args:
+        step: what is trained; the micro-batch of a ``ModelStep`` is set here.
+        trainable: the same step, which can start again.
+        samples: the data.
+        budget: the length of each training.
+        lr: learning rate.
+        generators: of random numbers, put back with the shared ones before every size.
+        progress: called with size and loss.
+    """
+
+    step: Step | ModelStep
+    trainable: Trainable
+    samples: Samples
+    budget: Budget
+    lr: float
+    generators: Sequence[Any]
+    progress: StepProgress | None
+
+    def losses(self, sizes: Sequence[int], repeats: int) -> tuple[Floats, list[str | None]]:
+        """Return losses of shape (repeats, sizes), and why each repeat ended early, or None.
+
+        A loss is not finite where its training ended early.
+        """
+        start = Snapshot(generators=self.generators)
+        while True:
+            try:
+                curves = [self._curve(sizes, repeat) for repeat in range(repeats)]
+            except _SmallerMicroBatch:
+                start.restore()
+                continue
+            losses = np.array([[loss for loss, _ in curve] for curve in curves])
+            return losses, [next((why for _, why in curve if why), None) for curve in curves]
+
+    def _curve(self, sizes: Sequence[int], repeat: int) -> list[tuple[float, str | None]]:
+        rng_state = Snapshot(generators=self.generators)
+        return [self._at_size(size, repeat, rng_state) for size in sizes]
+
+    def _at_size(self, size: int, repeat: int, rng_state: Snapshot) -> tuple[float, str | None]:
+        while True:
+            self.trainable.restart()
+            rng_state.restore()
+            try:
+                return self._train(size, repeat)
+            except Exception as error:
+                if not ran_out_of_memory(error) or not self._halve(size):
+                    raise
+            torch.cuda.empty_cache()  # out here, where the error no longer holds tensors
+            if isinstance(self.step, ModelStep) and self.step.has_batch_norm():
+                raise _SmallerMicroBatch
+
+    def _train(self, size: int, repeat: int) -> tuple[float, str | None]:
+        """Return the loss at one size, and why its training ended early, or None."""
+        losses, counts = [], []
+        for batch, samples in self.samples.batches(size, self.budget, repeat):
+            loss = self.trainable.train(batch, self.lr)
+            losses.append(loss)
+            counts.append(samples)
+            if self.progress is not None:
+                self.progress(float(size), loss)
+            place = f"at update {len(losses)} with batch size {size}"
+            if not math.isfinite(loss):
+                return loss, f"the loss became {loss} {place}"
+            if not self.trainable.finite():
+                return math.nan, f"the parameters were no longer finite {place}"
+        return last_quarter(losses, counts), None
+
+    def _halve(self, size: int) -> bool:
+        """Halve the micro-batch and say whether that was possible."""
+        if not isinstance(self.step, ModelStep):
+            return False
+        now = min(size, self.step.micro_batch or size)
+        least = 2 if self.step.has_batch_norm() else 1
+        self.step.micro_batch = max(least, now // 2)
+        return now > least
+
+
+class _SmallerMicroBatch(Exception):  # noqa: N818  # it starts the curve again and reaches nobody
+    """Batch normalization has to see fewer samples from now on, at every size."""
+
+
+def last_quarter(losses: ArrayLike, samples: ArrayLike) -> float:
+    """Return the mean loss of a sample over the last quarter of the updates, at least one.
+
+    Args:
+        losses: shape (updates,), mean loss of each update's batch.
+        samples: shape (updates,), its samples.
+
+    Example:
+        >>> last_quarter([9, 9, 9, 9, 9, 9, 2, 5], [8, 8, 8, 8, 8, 8, 8, 4])
+        3.0
+    """
+    y, weight = np.asarray(losses, dtype=np.float64), np.asarray(samples, dtype=np.float64)
+    if y.ndim != 1 or y.shape != weight.shape or y.size == 0:
+        raise ValueError(
+            f"losses, samples: expected two vectors of one length, got shapes {y.shape} and "
+            f"{weight.shape}"
+        )
+    first = y.size - max(1, y.size // 4)
+    return float(np.average(y[first:], weights=weight[first:]))
+
+
+def with_micro_batch(
+    step: Step | ModelStep, sizes: Sequence[int], micro_batch: int | None
+) -> Step | ModelStep:
+    """Return a copy of the step that takes micro-batches; a function as it is.
+
+    Raises:
+        ValueError: ``micro_batch`` is outside its range, or given with a function.
+    """
+    if not isinstance(step, ModelStep):
+        if micro_batch is not None:
+            raise ValueError("micro_batch: expected None, a function makes its own; use ModelStep")
+        return step
+    own, normalizes = copy.copy(step), step.has_batch_norm()
+    chosen = step.micro_batch if micro_batch is None else micro_batch
+    own.micro_batch = sizes[0] if chosen is None and normalizes else chosen
+    if own.micro_batch is not None and own.micro_batch < 1:
+        raise ValueError(f"micro_batch: expected at least 1, got {own.micro_batch}")
+    if normalizes and own.micro_batch is not None and not 2 <= own.micro_batch <= sizes[0]:
+        raise ValueError(
+            f"micro_batch: expected 2 to {sizes[0]}, the smallest size, got {own.micro_batch}; "
+            f"batch normalization must see the same number of samples at every size"
+        )
+    return own

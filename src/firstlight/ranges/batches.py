@@ -1,17 +1,56 @@
-"""Data from which batches of any size can be made."""
+"""Batches of any size from the same data, for a training of a given length."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count, islice
+from typing import Any, Literal
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 from torch.utils.data import default_collate
 
-from firstlight.ranges.budget import Batch, Budget, Indices, index_batches, made_batches
-from firstlight.train.accumulate import length
+from firstlight import seeds
+from firstlight.data.batches import batch_sizes, slices
+from firstlight.train.accumulate import length, map_tensors
 
 Make = Callable[[int], Iterable[Any]]
 """Batch size → the batches of one epoch."""
+
+Batch = tuple[Any, int]
+"""A batch and its number of samples."""
+
+Indices = NDArray[np.int64]
+"""Numbers of samples, shape (samples,)."""
+
+
+Unit = Literal["epochs", "updates", "samples"]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The length of a training: an amount of ``epochs``, ``updates`` or ``samples``."""
+
+    unit: Unit
+    amount: float
+
+
+def budget(epochs: float | None, updates: int | None, samples: int | None) -> Budget:
+    """Return the one budget that was given; 5 epochs if none was.
+
+    Raises:
+        ValueError: more than one, or one that is not above 0.
+    """
+    units: tuple[Unit, ...] = ("epochs", "updates", "samples")
+    amounts = zip(units, (epochs, updates, samples), strict=True)
+    budgets = [Budget(unit, amount) for unit, amount in amounts if amount is not None]
+    if len(budgets) > 1:
+        names = " and ".join(one.unit for one in budgets)
+        raise ValueError(f"budget: expected one of epochs, updates or samples, got {names}")
+    chosen = budgets[0] if budgets else Budget("epochs", 5)
+    if not chosen.amount > 0:
+        raise ValueError(f"{chosen.unit}: expected above 0, got {chosen.amount}")
+    return chosen
 
 
 class Samples:
@@ -32,7 +71,7 @@ class Samples:
         self.count: int | None = None
         """Number of samples; None where only a function knows."""
         if isinstance(data, tuple | list):
-            self.count = _pair(data)
+            self.count = _count_pairs(data)
         elif hasattr(data, "__getitem__") and hasattr(data, "__len__"):
             self.count = len(data)
         elif not callable(data):
@@ -46,30 +85,84 @@ class Samples:
     def batches(self, size: int, budget: Budget, repeat: int) -> Iterator[Batch]:
         """Yield each update's batch and its number of samples."""
         if self.count is None:
-            yield from made_batches(self._data, size, budget)
+            yield from _made_batches(self._data, size, budget)
             return
         for indices in index_batches(self.count, size, budget, self._seed, repeat):
             yield self._gather(indices), len(indices)
 
     def _gather(self, indices: Indices) -> Any:
-        if isinstance(self._data, tuple | list):
-            return tuple(_pick(part, torch.from_numpy(indices)) for part in self._data)
-        return default_collate([self._data[at] for at in indices.tolist()])
+        if not isinstance(self._data, tuple | list):
+            return default_collate([self._data[at] for at in indices.tolist()])
+        where = torch.from_numpy(indices)
+        return map_tensors(lambda tensor: tensor[where.to(tensor.device)], tuple(self._data))
 
 
-def _pair(data: Any) -> int:
+def index_batches(n: int, size: int, budget: Budget, seed: int, repeat: int) -> Iterator[Indices]:
+    """Yield the samples of each update; the order of the samples is the same for every size.
+
+    For ``updates`` every batch has exactly ``size`` samples, and may begin in one epoch and end in
+    the next. For ``epochs`` and ``samples`` each epoch ends with what is left, and the last batch
+    is cut where the budget ends; see ``data.batches.batch_sizes``.
+
+    Example:
+        >>> [len(b) for b in index_batches(9, 4, Budget("epochs", 1), 0, 0)]
+        [4, 5]
+        >>> [len(b) for b in index_batches(9, 4, Budget("updates", 3), 0, 0)]
+        [4, 4, 4]
+    """
+    orders = (seeds.generator(seed, "order", repeat, epoch).permutation(n) for epoch in count())
+    if budget.unit == "updates":
+        yield from islice(_whole_batches(orders, size), int(budget.amount))
+        return
+    left = round(budget.amount * n) if budget.unit == "epochs" else int(budget.amount)
+    for order in orders:
+        epoch = order[: max(1, left)]
+        yield from (epoch[part] for part in slices(batch_sizes(len(epoch), size)))
+        left -= len(epoch)
+        if left <= 0:
+            return
+
+
+def _whole_batches(orders: Iterable[Indices], size: int) -> Iterator[Indices]:
+    rest = np.empty(0, dtype=np.int64)
+    for order in orders:
+        rest = np.concatenate([rest, order])
+        while len(rest) >= size:
+            yield rest[:size]
+            rest = rest[size:]
+
+
+def _made_batches(make: Make, size: int, budget: Budget) -> Iterator[Batch]:
+    """Yield the batches of ``make(size)``, made anew for each epoch, until the budget is spent.
+
+    Raises:
+        ValueError: an epoch has no batches.
+    """
+    spent = 0.0
+    while spent < budget.amount:
+        empty = True
+        for batch in make(size):
+            samples, empty = _samples(batch, size), False
+            yield batch, samples
+            spent += {"updates": 1, "samples": samples, "epochs": 0}[budget.unit]
+            if spent >= budget.amount:
+                return
+        if empty:
+            raise ValueError(f"data: expected batches of {size} samples, got none")
+        spent += budget.unit == "epochs"
+
+
+def _samples(batch: Any, size: int) -> int:
+    try:
+        return length(batch)
+    except TypeError:
+        return size
+
+
+def _count_pairs(data: Any) -> int:
     if len(data) != 2:
         raise ValueError(f"data: expected a pair (inputs, targets), got {len(data)} parts")
     inputs, targets = length(data[0]), length(data[1])
     if inputs != targets:
         raise ValueError(f"data: expected one target for each input, got {targets} for {inputs}")
     return inputs
-
-
-def _pick(value: Any, indices: Tensor) -> Any:
-    """Return some samples of a tensor, or of every tensor in a tuple, list or mapping."""
-    if isinstance(value, Tensor):
-        return value[indices.to(value.device)]
-    if isinstance(value, Mapping):
-        return {name: _pick(part, indices) for name, part in value.items()}
-    return type(value)(_pick(part, indices) for part in value)

@@ -1,19 +1,29 @@
 """The learning-rate range test: the training loss at rates from too small to too large."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from itertools import islice
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from firstlight import seeds
 from firstlight.guard import Snapshot
 from firstlight.ranges.curve.read import Curve, read_curve
-from firstlight.ranges.plans import Mode, Plan, plan
-from firstlight.ranges.trainable import ModelStep, Step
-from firstlight.ranges.stream import Stream, mean_of, passes
-from firstlight.ranges.subject import Progress, Subject, check_repeats, rewindable, said
+from firstlight.ranges.trainable import (
+    Measured,
+    ModelStep,
+    Step,
+    StepProgress,
+    Trainable,
+    check_repeats,
+    why_stopped,
+)
+from firstlight.types import Floats
+
+Mode = Literal["ramp", "plateaus", "runs"]
 
 
 def learning_rate(
@@ -29,11 +39,12 @@ def learning_rate(
     seed: int = 0,
     reset: Callable[[], object] | None = None,
     generators: Iterable[Any] = (),
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> Curve:
     """Measure the training loss over the learning rate and read bounds off the curve.
 
-    The rates are ηᵢ = low · (high / low)^(i / (k − 1)), both ends included. The loss of a rate is
+    This is ``measure_learning_rate`` followed by ``read_curve``. The rates are
+    ηᵢ = low · (high / low)^(i / (k − 1)), both ends included. The loss of a rate is
 
     - ``ramp``: that of its one step, before the update;
     - ``plateaus``: the mean over the second half of its steps, the weights going on from rate to
@@ -61,7 +72,7 @@ def learning_rate(
         repeats: sweeps from the same weights. The random state goes on from one to the next; so
             they differ if the loader shuffles or the model is random. A list of batches is shuffled.
         seed: of the order of listed batches in repeats, and of the bootstrap.
-        reset: called before every run and every repeat, to start afresh; with a function only.
+        reset: called before every run and every repeat, to start again; with a function only.
         generators: further generators of random numbers to put back.
         progress: called after each step with the rate and the loss.
 
@@ -85,58 +96,207 @@ def learning_rate(
 
     Source: L. N. Smith, "Cyclical learning rates for training neural networks" (2017), section 3.3.
     """
-    wanted = plan(mode, low, high, candidates, steps, passes(batches))
-    check_repeats(step, batches, repeats, reset, afresh=wanted.afresh)
-    rows, ends = [], []
-    generators, place = list(generators), rewindable(batches)
-    with Snapshot(loader=place, generators=generators), Subject(step, reset) as subject:
+    measured = measure_learning_rate(
+        step,
+        batches,
+        low=low,
+        high=high,
+        mode=mode,
+        candidates=candidates,
+        steps=steps,
+        repeats=repeats,
+        seed=seed,
+        reset=reset,
+        generators=generators,
+        progress=progress,
+    )
+    bounds = read_curve(measured.values, measured.losses, seed=seed)
+    return Curve(measured.values, measured.losses, bounds, measured.stopped)
+
+
+def measure_learning_rate(
+    step: Step | ModelStep,
+    batches: Iterable[Any],
+    *,
+    low: float = 1e-7,
+    high: float = 10.0,
+    mode: Mode = "ramp",
+    candidates: int | Sequence[float] | None = None,
+    steps: int | None = None,
+    repeats: int = 1,
+    seed: int = 0,
+    reset: Callable[[], object] | None = None,
+    generators: Iterable[Any] = (),
+    progress: StepProgress | None = None,
+) -> Measured:
+    """Measure the training loss over the learning rate, and read nothing off it.
+
+    Args, Raises: those of ``learning_rate``; ``seed`` is of the order of listed batches alone.
+
+    Returns:
+        Rates of shape (k,) and losses of shape (repeats, k).
+
+    Example:
+        >>> measure_learning_rate(lambda batch, lr: 1 - lr, [0], candidates=[0.25, 0.5]).losses
+        array([[0.75, 0.5 ]])
+    """
+    plan = sweep_plan(mode, low, high, candidates, steps, _pass_length(batches))
+    check_repeats(step, batches, repeats, reset, restarts=plan.restart)
+    generators, rows, endings = list(generators), [], []
+    stateful = hasattr(batches, "state_dict") and hasattr(batches, "load_state_dict")
+    loader = None if isinstance(batches, Iterator) and not stateful else batches
+    with Snapshot(loader=loader, generators=generators), Trainable(step, reset) as trainable:
         for repeat in range(repeats):
-            stream = Stream(batches, seed=seed, repeat=repeat)
-            luck = Snapshot(loader=place, generators=generators) if wanted.afresh else None
-            sweep = _Sweep(subject, stream, wanted, luck, progress)
-            row, end = sweep.run()
+            new_stream = partial(_endless, batches, seed, repeat)
+            rng_state = Snapshot(loader=loader, generators=generators) if plan.restart else None
+            row, ending = _sweep(trainable, plan, new_stream, rng_state, progress)
             rows.append(row)
-            ends.append(end)
-    losses = np.array(rows)
-    return Curve(wanted.values, losses, read_curve(wanted.values, losses, seed=seed), said(ends))
+            endings.append(ending)
+    return Measured(plan.values, np.array(rows), why_stopped(endings))
 
 
 @dataclass(frozen=True)
-class _Sweep:
-    """One repeat: every candidate in turn."""
+class SweepPlan:
+    """Which learning rates a range test tries, and for how many updates each.
 
-    subject: Subject
-    stream: Stream
-    plan: Plan
-    luck: Snapshot | None
-    progress: Progress | None
+    Args:
+        values: shape (k,), strictly increasing.
+        steps: updates at each value.
+        first: number of the first of them whose loss counts, from 0.
+        restart: whether each value starts from the same weights.
+    """
 
-    def run(self) -> tuple[NDArray[np.float64], str | None]:
-        """Return one loss for each value, NaN after the end, and why it ended early."""
-        row = np.full(self.plan.values.size, np.nan)
-        self.subject.start()
-        for at, value in enumerate(self.plan.values.tolist()):
-            if self.luck is not None and at:
-                self.subject.start()
-                self.luck.restore()
-                self.stream.restart()
-            row[at], end = self._candidate(value)
-            if end is not None:
-                place = f"learning rate {value:.3g}, number {at + 1} of {row.size}"
-                return row, f"{end} at {place}"
-        return row, None
+    values: Floats
+    steps: int
+    first: int
+    restart: bool
 
-    def _candidate(self, value: float) -> tuple[float, str | None]:
-        losses: list[float] = []
-        for _ in range(self.plan.steps):
-            loss = self.subject.take(self.stream.take(), value)
-            losses.append(loss)
-            if self.progress is not None:
-                self.progress(value, loss)
-            if not math.isfinite(loss):
-                return loss, f"the loss became {loss}"
-            if not self.subject.finite():
-                whole = len(losses) == self.plan.steps
-                known = mean_of(losses, self.plan.first) if whole else math.nan
-                return known, "the parameters were no longer finite after the update"
-        return mean_of(losses, self.plan.first), None
+
+def sweep_plan(
+    mode: str,
+    low: float,
+    high: float,
+    candidates: int | Sequence[float] | None,
+    steps: int | None,
+    pass_length: int,
+) -> SweepPlan:
+    """Return the plan of a learning-rate test; see ``learning_rate`` for the arguments.
+
+    Raises:
+        ValueError: an argument is outside its range.
+
+    Example:
+        >>> sweep_plan("plateaus", 0.01, 1.0, 3, 4, 100)
+        SweepPlan(values=array([0.01, 0.1 , 1.  ]), steps=4, first=2, restart=False)
+    """
+    if mode not in ("ramp", "plateaus", "runs"):
+        raise ValueError(f"mode: expected one of ramp, plateaus, runs, got {mode!r}")
+    if steps is not None and (isinstance(steps, bool) or steps < 1):
+        raise ValueError(f"steps: expected at least 1, got {steps}")
+    if mode == "ramp":
+        if candidates is not None and steps is not None:
+            raise ValueError(
+                "steps: in a ramp every step has its own rate; give candidates or steps, not both"
+            )
+        wanted = candidates if candidates is not None else steps or pass_length
+        return SweepPlan(_rates(low, high, wanted), 1, 0, restart=False)
+    if mode == "plateaus":
+        each, wanted = steps or 10, 20 if candidates is None else candidates
+        return SweepPlan(_rates(low, high, wanted), each, each // 2, restart=False)
+    each, wanted = steps or pass_length, 10 if candidates is None else candidates
+    return SweepPlan(_rates(low, high, wanted), each, each - max(1, each // 4), restart=True)
+
+
+def _rates(low: float, high: float, candidates: int | Sequence[float]) -> Floats:
+    if isinstance(candidates, int):
+        if candidates < 2:
+            raise ValueError(f"candidates: expected at least 2 learning rates, got {candidates}")
+        if not (0 < low < high and math.isfinite(high)):
+            raise ValueError(f"low, high: expected 0 < low < high, got {low} and {high}")
+        return np.geomspace(low, high, candidates, dtype=np.float64)
+    rates = np.asarray(candidates, dtype=np.float64)
+    if rates.ndim != 1 or rates.size < 1 or not (np.isfinite(rates) & (rates > 0)).all():
+        raise ValueError(f"candidates: expected finite rates above 0, got {candidates}")
+    if (np.diff(rates) <= 0).any():
+        raise ValueError(f"candidates: expected strictly increasing rates, got {candidates}")
+    return rates
+
+
+def _pass_length(batches: Iterable[Any], least: int = 100) -> int:
+    """Return the number of batches in one pass, at least ``least``; ``least`` if it is unknown."""
+    try:
+        return max(least, len(batches))  # type: ignore[arg-type]  # the error is the answer
+    except TypeError:
+        return least
+
+
+def _endless(batches: Iterable[Any], seed: int, repeat: int) -> Iterator[Any]:
+    """Yield the batches of a loader, pass after pass.
+
+    A list or tuple is taken in its own order in the first repeat, and shuffled anew in every pass
+    of the others; any other loader shuffles or not, as it is made.
+
+    Raises:
+        ValueError: there is no batch, or an iterator is used up.
+    """
+    rng = seeds.generator(seed, "batches", repeat)
+    taken = 0
+    while True:
+        before, one_pass = taken, batches
+        if repeat and isinstance(batches, list | tuple):
+            one_pass = [batches[at] for at in rng.permutation(len(batches)).tolist()]
+        for batch in one_pass:
+            taken += 1
+            yield batch
+        if isinstance(batches, Iterator) and taken:
+            raise ValueError(
+                f"batches: an iterator ended after {taken} batches and cannot start again; "
+                f"give a DataLoader or a list, or take fewer steps"
+            )
+        if taken == before:
+            raise ValueError("batches: expected at least 1 batch, got none")
+
+
+def _sweep(
+    trainable: Trainable,
+    plan: SweepPlan,
+    new_stream: Callable[[], Iterator[Any]],
+    rng_state: Snapshot | None,
+    progress: StepProgress | None,
+) -> tuple[Floats, str | None]:
+    """Return one loss for each rate, NaN after an early end, and the reason of that end."""
+    row = np.full(plan.values.size, np.nan)
+    trainable.restart()
+    stream = new_stream()
+    for at, rate in enumerate(plan.values.tolist()):
+        if rng_state is not None and at:
+            trainable.restart()
+            rng_state.restore()
+            stream = new_stream()
+        row[at], reason = _train(trainable, plan, stream, rate, progress)
+        if reason is not None:
+            return row, f"{reason} at learning rate {rate:.3g}, number {at + 1} of {row.size}"
+    return row, None
+
+
+def _train(
+    trainable: Trainable,
+    plan: SweepPlan,
+    stream: Iterator[Any],
+    rate: float,
+    progress: StepProgress | None,
+) -> tuple[float, str | None]:
+    """Return the loss of one rate, and why training ended there, or None."""
+    losses: list[float] = []
+    for batch in islice(stream, plan.steps):
+        loss = trainable.train(batch, rate)
+        losses.append(loss)
+        if progress is not None:
+            progress(rate, loss)
+        if not math.isfinite(loss):
+            return loss, f"the loss became {loss}"
+        if not trainable.finite():
+            complete = len(losses) == plan.steps
+            known = float(np.mean(losses[plan.first :])) if complete else math.nan
+            return known, "the parameters were no longer finite after the update"
+    return float(np.mean(losses[plan.first :])), None

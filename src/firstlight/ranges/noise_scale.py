@@ -1,24 +1,21 @@
 """The gradient noise scale: how many samples it takes until a batch's gradient is mostly signal."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from firstlight.guard import restored
-from firstlight.ranges.budget import Batch, Budget
-from firstlight.ranges.batches import Samples
+from firstlight.ranges.batches import Batch, Budget, Samples
+from firstlight.ranges.trainable import call, on_device, precision
 from firstlight.record import Fact
 from firstlight.seeds import generator
 from firstlight.stats import CONFIDENCE, mean
 from firstlight.train.accumulate import Loss
-
-Array = NDArray[np.float64]
+from firstlight.types import Floats
 
 _RESAMPLES = 2000
 
@@ -101,17 +98,17 @@ def gradient_noise_scale(
     trained = [p for p in model.parameters() if p.requires_grad]
     if not trained:
         raise ValueError("model: expected parameters that require gradients, got none")
-    call = _Gradient(model if forward is None else forward, loss, trained, autocast)
+    gradient = _Gradient(model if forward is None else forward, loss, trained, autocast)
     also = [loss] if isinstance(loss, nn.Module) else []
     with restored(model, also=also):
         model.train()
         parts = _parts(samples, small, big, draws)
-        squares = np.array([_draw(call, parts, small, big // small) for _ in range(draws)])
+        squares = np.array([_draw(gradient, parts, small, big // small) for _ in range(draws)])
     return estimate(squares[:, 0], squares[:, 1], small=small, big=big, seed=seed)
 
 
 def estimate(
-    small_squares: Array, big_squares: Array, *, small: int, big: int, seed: int = 0
+    small_squares: Floats, big_squares: Floats, *, small: int, big: int, seed: int = 0
 ) -> NoiseScale:
     """Return the noise scale from squared gradients at two batch sizes.
 
@@ -139,7 +136,7 @@ def estimate(
     return NoiseScale(Fact(scale, low, high, signal.size), *facts, "")
 
 
-def _interval(noise: Array, signal: Array, seed: int) -> tuple[float, float]:
+def _interval(noise: Floats, signal: Floats, seed: int) -> tuple[float, float]:
     """Return the bootstrap interval of the ratio; infinite where resamples have no signal."""
     rng = generator(seed, "noise scale", "bootstrap")
     chosen = rng.integers(signal.size, size=(_RESAMPLES, signal.size))
@@ -162,25 +159,14 @@ class _Gradient:
 
     def __call__(self, batch: Any) -> list[Tensor]:
         device = self.trained[0].device
-        inputs, targets = (_moved(part, device) for part in batch)
-        with self._precision(device), torch.enable_grad():
-            if isinstance(inputs, Mapping):
-                outputs = self.forward(**inputs)
-            else:
-                outputs = (
-                    self.forward(*inputs) if isinstance(inputs, tuple) else self.forward(inputs)
-                )
-            value = self.loss(outputs, targets)
-        found = torch.autograd.grad(value, self.trained, allow_unused=True)
+        inputs, targets = on_device(batch, device)
+        with precision(self.autocast, device), torch.enable_grad():
+            value = self.loss(call(self.forward, inputs), targets)
+        gradients = torch.autograd.grad(value, self.trained, allow_unused=True)
         return [
             torch.zeros_like(p) if g is None else g
-            for p, g in zip(self.trained, found, strict=True)
+            for p, g in zip(self.trained, gradients, strict=True)
         ]
-
-    def _precision(self, device: torch.device) -> Any:
-        if self.autocast is None:
-            return nullcontext()
-        return torch.autocast(device.type, dtype=self.autocast)
 
 
 def _draw(
@@ -195,9 +181,9 @@ def _draw(
                 f"data: expected batches of {small} samples, got one of {samples}; "
                 f"leave out an epoch's last batch if it is smaller"
             )
-        found = gradient(batch)
-        squares += _square(found)
-        for sum_, one in zip(total, found, strict=True):
+        gradients = gradient(batch)
+        squares += _square(gradients)
+        for sum_, one in zip(total, gradients, strict=True):
             sum_ += one
     return squares / count, _square(total) / count**2
 
@@ -215,14 +201,6 @@ def _parts(samples: Samples, small: int, big: int, draws: int) -> Iterator[Batch
     each = samples.count // big * (big // small)
     for number in range(-(-draws * (big // small) // each)):
         yield from samples.batches(small, Budget("updates", each), number)
-
-
-def _moved(value: Any, device: torch.device) -> Any:
-    if isinstance(value, Tensor):
-        return value.to(device)
-    if isinstance(value, Mapping):
-        return {name: _moved(part, device) for name, part in value.items()}
-    return tuple(_moved(part, device) for part in value)
 
 
 def _check(small: int, big: int, draws: int) -> None:

@@ -1,17 +1,38 @@
-"""One training step at a given learning rate, made of a model, an optimizer and a loss."""
+"""What a range test trains: a step of a model or the caller's own, which can start again."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from firstlight.train.accumulate import Loss, accumulate
+from firstlight.guard import Snapshot
+from firstlight.train.accumulate import Loss, accumulate, map_tensors
+from firstlight.types import Floats
 
 Step = Callable[[Any, float], Any]
 """Batch and learning rate → the training loss of that step, before its update."""
+
+StepProgress = Callable[[float, float], object]
+"""Called after each step with the value tried and the step's loss."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The losses of a range test, from which nothing has been read yet; see ``read_curve``.
+
+    Args:
+        values: shape (k,), strictly increasing: learning rates or batch sizes.
+        losses: shape (repeats, k), not finite where a repeat diverged.
+        stopped: why a sweep ended early, one sentence, or None.
+    """
+
+    values: Floats
+    losses: Floats
+    stopped: str | None = None
 
 
 class ModelStep:
@@ -63,7 +84,7 @@ class ModelStep:
 
     def __call__(self, batch: Any, lr: float) -> float:
         """Train on one batch of (inputs, targets) and return its loss before the update."""
-        inputs, targets = _moved(_pair(batch), self._device)
+        inputs, targets = on_device(_pair(batch), self._device)
         set_rates(self.optimizer, lr, self._ratios)
         self.optimizer.zero_grad(set_to_none=True)
         total = accumulate(
@@ -86,19 +107,12 @@ class ModelStep:
             self.scaler.step(self.optimizer)
             self.scaler.update()
 
-    def _precision(self) -> AbstractContextManager[Any]:
-        if self.autocast is None:
-            return nullcontext()
-        return torch.autocast(self._device.type, dtype=self.autocast)
-
     def _forward(self, inputs: Any) -> Any:
-        with self._precision():
-            if isinstance(inputs, Mapping):
-                return self._call(**inputs)
-            return self._call(*inputs) if isinstance(inputs, tuple | list) else self._call(inputs)
+        with precision(self.autocast, self._device):
+            return call(self._call, inputs)
 
     def _one_loss(self, outputs: Any, targets: Any) -> Tensor:
-        with self._precision():
+        with precision(self.autocast, self._device):
             value = self.loss(outputs, targets)
         if not isinstance(value, Tensor) or value.ndim != 0:
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
@@ -113,6 +127,105 @@ class ModelStep:
     def has_batch_norm(self) -> bool:
         """Say whether a layer normalizes over the samples of a batch."""
         return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.model.modules())
+
+
+class Trainable(Snapshot):
+    """A step that can start again; after a ``with`` block the model is as it was before it.
+
+    Args:
+        step: a ``ModelStep``, whose model is trained in training mode, or a function.
+        reset: starts a function's model again; None where that is not needed.
+
+    Raises:
+        TypeError: ``step`` cannot be called.
+        ValueError: ``reset`` with a ``ModelStep``, which needs none.
+    """
+
+    def __init__(self, step: Step | ModelStep, reset: Callable[[], object] | None) -> None:
+        if not callable(step):
+            raise TypeError(f"step: expected a function or ModelStep, got {type(step).__name__}")
+        self._step, self._reset = step, reset
+        if not isinstance(step, ModelStep):
+            super().__init__(randomness=False)
+            return
+        if reset is not None:
+            raise ValueError("reset: expected None, a ModelStep starts afresh by itself")
+        losses = [step.loss] if isinstance(step.loss, nn.Module) else []
+        super().__init__(
+            step.model, step.optimizer, scaler=step.scaler, also=losses, randomness=False
+        )
+
+    def restart(self) -> None:
+        """Go back to the first weights, and to all else that training has changed."""
+        self.restore()
+        if isinstance(self._step, ModelStep) and not self._step.model.training:
+            self._step.model.train()
+        if self._reset is not None:
+            self._reset()
+
+    def train(self, batch: Any, lr: float) -> float:
+        """Train on one batch and return the loss before the update."""
+        loss = self._step(batch, lr)
+        try:
+            if getattr(loss, "ndim", 0) == 0:
+                return float(loss)
+        except (TypeError, ValueError):
+            pass
+        raise TypeError(f"step: expected to return the loss, one number, got {type(loss).__name__}")
+
+    def finite(self) -> bool:
+        """Say whether the parameters are finite; those of a function are taken to be."""
+        return not isinstance(self._step, ModelStep) or self._step.finite()
+
+
+def check_repeats(
+    step: Step | ModelStep,
+    batches: Iterable[Any],
+    repeats: int,
+    reset: Callable[[], object] | None,
+    *,
+    restarts: bool,
+) -> None:
+    """Raise ``ValueError`` if training cannot start as often as it must."""
+    if isinstance(repeats, bool) or repeats < 1:
+        raise ValueError(f"repeats: expected at least 1, got {repeats}")
+    if repeats == 1 and not restarts:
+        return
+    if not isinstance(step, ModelStep) and reset is None:
+        raise ValueError(
+            "reset: expected a function that starts afresh, since training starts more than once; "
+            "give one, or a ModelStep"
+        )
+    if isinstance(batches, Iterator):
+        raise ValueError(
+            "batches: expected what can be iterated more than once, got an iterator; "
+            "give a DataLoader or a list"
+        )
+
+
+def why_stopped(endings: list[str | None]) -> str | None:
+    """Return one sentence on the repeats that ended early, each with its reason, or None."""
+    early = [(repeat, reason) for repeat, reason in enumerate(endings, 1) if reason is not None]
+    if not early:
+        return None
+    repeat, reason = early[0]
+    if len(endings) == 1:
+        return f"{reason[0].upper()}{reason[1:]}."
+    return f"{len(early)} of {len(endings)} repeats ended early; in repeat {repeat} {reason}."
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Say whether an error means that there was not enough memory, on any device.
+
+    Example:
+        >>> error = RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        >>> ran_out_of_memory(error), ran_out_of_memory(KeyError())
+        (True, False)
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    signs = ("out of memory", "not enough memory", "can't allocate memory", "alloc_failed")
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in signs)
 
 
 def set_rates(optimizer: torch.optim.Optimizer, lr: float, ratios: tuple[float, ...]) -> None:
@@ -145,13 +258,18 @@ def _pair(batch: Any) -> tuple[Any, Any]:
     return batch[0], batch[1]
 
 
-def _moved(value: Any, device: torch.device) -> Any:
-    """Return tensors, or tuples, lists and mappings of them, on ``device``."""
-    if isinstance(value, Tensor):
-        return value.to(device, non_blocking=True)
-    if isinstance(value, Mapping):
-        return {name: _moved(part, device) for name, part in value.items()}
-    if isinstance(value, tuple | list):
-        parts = [_moved(part, device) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    return value
+def on_device(batch: Any, device: torch.device) -> Any:
+    """Return a batch with all its tensors on ``device``."""
+    return map_tensors(lambda tensor: tensor.to(device, non_blocking=True), batch)
+
+
+def call(forward: Callable[..., Any], inputs: Any) -> Any:
+    """Return a model's outputs; a tuple or list is its arguments, a mapping its named ones."""
+    if isinstance(inputs, Mapping):
+        return forward(**inputs)
+    return forward(*inputs) if isinstance(inputs, tuple | list) else forward(inputs)
+
+
+def precision(dtype: torch.dtype | None, device: torch.device) -> AbstractContextManager[Any]:
+    """Return ``torch.autocast`` to a data type, or a context that changes nothing for None."""
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)

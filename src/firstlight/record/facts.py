@@ -11,9 +11,7 @@ if TYPE_CHECKING:
 
 Value = float | int | str | bool | None
 
-Outcome = Literal[
-    "answered", "better", "no-difference", "cannot-tell", "did-not-learn", "not-run"
-]
+Outcome = Literal["answered", "better", "no-difference", "cannot-tell", "did-not-learn", "not-run"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 """answered: a question that compares nothing. better: the interval of the difference excludes zero;
 the headline says which. no-difference: none that matters. cannot-tell: the data do not decide.
@@ -110,7 +108,12 @@ def _columns(fact: Fact) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Reference:
-    """Names one fact: its measure and coordinates."""
+    """Names one fact: its measure and coordinates.
+
+    Example:
+        >>> Reference("accuracy", (("arm", "dropout"),)) == fact_of("accuracy", arm="dropout")
+        True
+    """
 
     measure: str
     coords: tuple[tuple[str, Label], ...] = ()
@@ -138,6 +141,10 @@ class Verdict:
 
     Raises:
         ValueError: the outcome is unknown.
+
+    Example:
+        >>> Verdict("1.3", "better", "Hinge, by 0.6 points.", [fact_of("accuracy")]).outcome
+        'better'
     """
 
     question: str

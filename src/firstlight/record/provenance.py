@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from firstlight import __version__
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "numba", "llvmlite", "torch", "safetensors", "matplotlib")
+
+LIBRARIES = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "numba",
+    "llvmlite",
+    "torch",
+    "safetensors",
+    "matplotlib",
+)
 
 
 def cores() -> int:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +14,10 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as tensors_to_bytes
 
 from firstlight.errors import RecordError
+from firstlight.record.arrays import Array, Arrays
 from firstlight.record.facts import Fact, Facts, Reference, Verdict
 from firstlight.record.files import to_json, write_atomically
-from firstlight.record.table import Label, Table, dotted, parted
+from firstlight.record.table import Label, dotted, parted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,38 +26,6 @@ if TYPE_CHECKING:
 FORMAT = 2
 RECORD_FILE = "record.json"
 ARRAYS_FILE = "arrays.safetensors"
-
-
-@dataclass(frozen=True)
-class Array:
-    """Numbers with named axes and, along them, labels.
-
-    Args:
-        values: the numbers, any shape.
-        axes: one name for each axis, e.g. ``("seed", "epoch")``.
-        labels: axis → one label for each place along it; an axis without labels is counted.
-
-    Raises:
-        ValueError: names or labels do not fit the shape.
-    """
-
-    values: np.ndarray
-    axes: tuple[str, ...]
-    labels: Mapping[str, Sequence[Label]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if len(self.axes) != self.values.ndim:
-            raise ValueError(f"axes: expected {self.values.ndim} names, got {self.axes}")
-        for axis, labels in self.labels.items():
-            if axis not in self.axes or len(labels) != self.values.shape[self.axes.index(axis)]:
-                raise ValueError(
-                    f"labels: expected one for each place along an axis of {self.axes} and "
-                    f"{self.values.shape}, got {len(labels)} along {axis!r}"
-                )
-
-
-class Arrays(Table[Array]):
-    """The arrays of a record, by measure and the coordinates that they have as a whole."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +40,12 @@ class Record:
         arrays: numbers with axes.
         provenance: versions, machine, seed, hashes of the data, duration.
         notices: what a reader must know first, e.g. that stand-in data were used.
+
+    Example:
+        >>> record = Record("perceptron", {"seed": 0})
+        >>> record.facts.put("accuracy", Fact(0.9), criterion="hinge")
+        >>> record.facts.value("accuracy", criterion="hinge")
+        0.9
     """
 
     study: str
@@ -88,9 +63,7 @@ class Record:
         Arrays of one measure that differ in a coordinate are stacked along it; where one is shorter
         than another, the rest is NaN.
         """
-        from firstlight.record.labelled import dataset
-
-        return dataset(self.arrays)
+        return self.arrays.dataset()
 
     def to_frame(self) -> "pd.DataFrame":
         """Return every fact as a row of a frame: name, measure, coordinates, value, interval, n."""
@@ -102,10 +75,15 @@ class Record:
             "format": FORMAT,
             "study": self.study,
             "config": _jsonable(self.config),
-            "facts": {dotted(e.measure, e.coords): _fact(e.value, e.coords) for e in self.facts.entries()},
+            "facts": {
+                dotted(e.measure, e.coords): _fact(e.value, e.coords) for e in self.facts.entries()
+            },
             "verdicts": {name: _verdict(verdict) for name, verdict in self.verdicts.items()},
             "notices": list(self.notices),
-            "arrays": {dotted(e.measure, e.coords): _array(e.value, e.coords) for e in self.arrays.entries()},
+            "arrays": {
+                dotted(e.measure, e.coords): _array(e.value, e.coords)
+                for e in self.arrays.entries()
+            },
             "provenance": _jsonable(self.provenance),
         }
 
@@ -146,6 +124,12 @@ def save(record: Record, folder: str | Path) -> Path:
     """Write ``record.json`` and ``arrays.safetensors`` into ``folder`` and return the folder.
 
     The JSON is written last: where it stands, the record is whole.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print(sorted(path.name for path in save(Record("perceptron", {}), folder).iterdir()))
+        ['arrays.safetensors', 'record.json']
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -208,14 +192,24 @@ def _read_verdicts(described: Mapping[str, Any], facts: Facts) -> dict[str, Verd
             question,
             parts["outcome"],
             parts["headline"],
-            [Reference(known[n].measure, tuple(known[n].coords.items())) for n in parts["evidence"]],
+            [
+                Reference(known[n].measure, tuple(known[n].coords.items()))
+                for n in parts["evidence"]
+            ],
         )
         for question, parts in described.items()
     }
 
 
 def load(folder: str | Path) -> Record:
-    """Read the record that ``save`` left in ``folder``; raise ``RecordError`` for anything else."""
+    """Read the record that ``save`` left in ``folder``; raise ``RecordError`` for anything else.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     load(save(Record("perceptron", {"seed": 3}), folder)).config
+        {'seed': 3}
+    """
     folder = Path(folder)
     content = _read_json(folder / RECORD_FILE)
     try:

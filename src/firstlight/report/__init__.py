@@ -1,4 +1,4 @@
-"""The page: Records → one self-contained HTML file, made without running anything again."""
+"""The page of a run folder, made from its records alone."""
 
 from firstlight.report.page import PAGE_FILE as PAGE_FILE
 from firstlight.report.page import render as render

@@ -1,14 +1,14 @@
-"""Learning rate from batch size and back, by the scale of the noise in the updates."""
+"""Learning rate from batch size, and the reverse, by the scale of the noise in the updates."""
 
 import math
 from dataclasses import dataclass
 
-from firstlight.schedules.shapes import Schedule
+from firstlight.schedules.shapes import Schedule, check_count, check_positive
 
 
 @dataclass(frozen=True)
 class Coupled:
-    """A multiple of another schedule, cut to bounds; see ``coupled_batch_size``.
+    """A multiple of another schedule, clipped to bounds; see ``coupled_batch_size``.
 
     Args:
         schedule: what is followed.
@@ -32,11 +32,12 @@ class Coupled:
         return min(max(value, float(self.low)), float(self.high))
 
 
-def noise_scale(lr: float, samples: float, batch_size: float, momentum: float = 0.0) -> float:
+def sgd_noise_scale(lr: float, samples: float, batch_size: float, momentum: float = 0.0) -> float:
     """Return the noise scale of stochastic gradient descent, lr · N / (B · (1 − momentum)).
 
-    Trainings of one noise scale are much alike as long as the rate is far below where they diverge
-    and the batch far below the training set (Smith et al. let B grow to about N/10).
+    Trainings with one noise scale behave alike as long as the rate is far below where they diverge
+    and the batch far below the training set (Smith et al. let B grow to about N/10). It follows
+    from the recipe; ``ranges.gradient_noise_scale`` measures another quantity, on a model.
 
     Args:
         lr: learning rate, at least 0.
@@ -48,16 +49,14 @@ def noise_scale(lr: float, samples: float, batch_size: float, momentum: float = 
         ValueError: an argument is outside its range.
 
     Example:
-        >>> round(noise_scale(0.1, 50_000, 125, 0.9), 6)
+        >>> round(sgd_noise_scale(0.1, 50_000, 125, 0.9), 6)
         400.0
 
     Source: S. L. Smith and Q. V. Le, "A Bayesian perspective on generalization and stochastic
     gradient descent" (2018), section 4, for N ≫ B.
     """
-    if not 0 <= lr < math.inf:
-        raise ValueError(f"lr: expected a finite rate of at least 0, got {lr}")
-    _check("batch_size", batch_size)
-    return lr * samples / (batch_size * _per_noise(1.0, samples, momentum))
+    check_positive("batch_size", batch_size)
+    return check_count("lr", lr) * samples / (batch_size * _per_noise(1.0, samples, momentum))
 
 
 def coupled_batch_size(
@@ -71,11 +70,11 @@ def coupled_batch_size(
 ) -> Coupled:
     """Return the batch size that keeps the noise scale at ``scale`` under a learning rate.
 
-    B = lr · N / (scale · (1 − momentum)), cut to ``low`` and ``high``.
+    B = lr · N / (scale · (1 − momentum)), clipped to ``low`` and ``high``.
 
     Args:
         lr_schedule: learning rate by samples seen.
-        scale: the noise scale wanted, above 0; see ``noise_scale``.
+        scale: the noise scale wanted, above 0; see ``sgd_noise_scale``.
         samples: samples in the training set, N, above 0.
         momentum: from 0 to below 1.
         low: smallest batch size.
@@ -107,11 +106,11 @@ def coupled_learning_rate(
 ) -> Coupled:
     """Return the learning rate that keeps the noise scale at ``scale`` under a batch size.
 
-    lr = scale · B · (1 − momentum) / N, cut to ``low`` and ``high``.
+    lr = scale · B · (1 − momentum) / N, clipped to ``low`` and ``high``.
 
     Args:
         batch_schedule: batch size by samples seen.
-        scale: the noise scale wanted, above 0; see ``noise_scale``.
+        scale: the noise scale wanted, above 0; see ``sgd_noise_scale``.
         samples: samples in the training set, N, above 0.
         momentum: from 0 to below 1.
         low: smallest rate.
@@ -133,13 +132,8 @@ def coupled_learning_rate(
 
 def _per_noise(scale: float, samples: float, momentum: float) -> float:
     """Return scale · (1 − momentum) after checking all three."""
-    _check("scale", scale)
-    _check("samples", samples)
+    check_positive("scale", scale)
+    check_positive("samples", samples)
     if not 0 <= momentum < 1:
         raise ValueError(f"momentum: expected from 0 to below 1, got {momentum}")
     return scale * (1 - momentum)
-
-
-def _check(name: str, value: float) -> None:
-    if not 0 < value < math.inf:
-        raise ValueError(f"{name}: expected a finite number above 0, got {value}")

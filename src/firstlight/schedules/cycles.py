@@ -1,11 +1,11 @@
-"""Schedules that go there and back: triangular waves of constant or decaying amplitude."""
+"""Cyclical schedules: triangular waves of constant or decaying amplitude."""
 
 import math
 import sys
 from dataclasses import dataclass
 from typing import Literal
 
-from firstlight.schedules.shapes import between, check_bounds, check_length, progress
+from firstlight.schedules.shapes import between, check_bounds, check_count, check_positive
 
 Toward = Literal["low", "high"]
 
@@ -19,7 +19,7 @@ class Cycle:
     Args:
         low: lower bound.
         high: upper bound.
-        cycle_samples: samples in one cycle, there and back.
+        cycle_samples: samples in one cycle, up and down.
         base: the amplitude is multiplied by this every ``per`` samples, above 0 and at most 1.
         per: see ``base``.
         stepped: whether the amplitude changes only where a cycle begins.
@@ -40,8 +40,8 @@ class Cycle:
 
     def __post_init__(self) -> None:
         check_bounds(self.low, self.high, self.geometric)
-        check_length("cycle_samples", self.cycle_samples)
-        check_length("total_samples", self.per)
+        check_positive("cycle_samples", self.cycle_samples)
+        check_positive("total_samples", self.per)
         if not 0 < self.base <= 1:
             raise ValueError(f"decay: expected above 0 and at most 1, got {self.base}")
         if self.toward not in ("low", "high"):
@@ -49,27 +49,26 @@ class Cycle:
 
     def __call__(self, samples: float) -> float:
         """Return the value after so many samples."""
-        samples = progress(samples)
+        samples = check_count("samples", samples)
         halves = 2 * samples / self.cycle_samples
         turn = round(halves)
         if abs(halves - turn) <= _NEAR * halves:
             halves = float(turn)
         phase = halves % 2
         height = min(phase, 2 - phase)
-        amplitude = self.base ** (halves // 2 if self.stepped else samples / self.per)
+        amplitude: float = self.base ** (halves // 2 if self.stepped else samples / self.per)
         level = height if self.both else height * amplitude
         level = level if self.toward == "low" else 1 - level
         value = between(self.low, self.high, level, self.geometric)
-        return self._scaled(value, amplitude) if self.both else value
-
-    def _scaled(self, value: float, amplitude: float) -> float:
+        if not self.both:
+            return value
         if self.toward == "low":
             return value * amplitude
         return min(value / max(amplitude, sys.float_info.min), sys.float_info.max)
 
 
 def triangle(low: float, high: float, cycle_samples: float, *, geometric: bool = False) -> Cycle:
-    """Return the schedule that runs from ``low`` to ``high`` and back, again and again.
+    """Return the schedule that rises from ``low`` to ``high`` and falls back, again and again.
 
     value = low + (high − low) · (1 − |2f − 1|), with f the share of the current cycle that is over.
 
@@ -114,9 +113,7 @@ def triangle2(low: float, high: float, cycle_samples: float, *, geometric: bool 
 
     Source: L. N. Smith, "Cyclical learning rates" (2017), section 3.1, policy "triangular2".
     """
-    return Cycle(
-        low, high, cycle_samples, 0.5, cycle_samples, stepped=True, geometric=geometric
-    )  # fmt: skip
+    return Cycle(low, high, cycle_samples, 0.5, cycle_samples, stepped=True, geometric=geometric)
 
 
 def exp_range(
@@ -138,7 +135,7 @@ def exp_range(
 
     The mirror image, ``toward="high"``, is high − (high − low) · (1 − |2f − 1|) · a: it begins at
     ``high``, and its dips to ``low`` become shallower. It is for a batch size what ``"low"`` is for
-    a learning rate. Where ``geometric``, all this is said of the value's logarithm.
+    a learning rate. Where ``geometric``, all this applies to the value's logarithm.
 
     Training should end where a cycle ends: let ``total_samples`` be a whole number of cycles (see
     ``whole_cycles``). The decay goes on beyond ``total_samples``.
@@ -147,7 +144,7 @@ def exp_range(
         low: lower bound, at least 0; above 0 where geometric.
         high: upper bound, at least ``low``.
         cycle_samples: samples in one cycle, above 0.
-        total_samples: samples in the whole training; goes with ``final``.
+        total_samples: samples in the whole training; needed with ``final``.
         final: amplitude at ``total_samples`` as a share of the first, above 0 and at most 1.
         gamma: factor for each sample, above 0 and at most 1, instead of ``final``. A factor g for
             each update of B samples is g^(1/B). At 1 nothing decays.
@@ -178,10 +175,8 @@ def exp_range(
         )
     if decay not in ("amplitude", "both"):
         raise ValueError(f"decay: expected 'amplitude' or 'both', got {decay!r}")
-    return Cycle(
-        low, high, cycle_samples, base, per,
-        both=decay == "both", toward=toward, geometric=geometric,
-    )  # fmt: skip
+    both = decay == "both"
+    return Cycle(low, high, cycle_samples, base, per, both=both, toward=toward, geometric=geometric)
 
 
 def whole_cycles(total_samples: float, about: float) -> float:
@@ -198,7 +193,7 @@ def whole_cycles(total_samples: float, about: float) -> float:
         >>> whole_cycles(10_000, 3_100)
         3333.3333333333335
     """
-    check_length("total_samples", total_samples)
-    check_length("about", about)
+    check_positive("total_samples", total_samples)
+    check_positive("about", about)
     fewer = max(1, math.floor(total_samples / about))
     return min((total_samples / n for n in (fewer, fewer + 1)), key=lambda one: abs(one - about))

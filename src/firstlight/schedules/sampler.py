@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterator
-from itertools import accumulate
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from torch.utils.data import Sampler
 
 from firstlight import seeds
+from firstlight.data.batches import batch_sizes, slices
 from firstlight.schedules.cycles import Cycle, Toward, exp_range
 from firstlight.schedules.shapes import Schedule
 
@@ -101,26 +102,17 @@ class CyclicBatchSampler(Sampler[list[int]]):
         if epoch not in self._known:
             if len(self._known) > 1:
                 self._known.clear()
-            self._known[epoch] = self._sizes(self.start + epoch * self.n_samples)
+            before = self.start + epoch * self.n_samples
+            self._known[epoch] = batch_sizes(
+                self.n_samples, lambda seen: self._size(before + seen), drop_last=self.drop_last
+            )
         return self._known[epoch]
 
-    def _sizes(self, seen: int) -> tuple[int, ...]:
-        sizes: list[int] = []
-        left, wanted = self.n_samples, 1
-        while left:
-            value = self.schedule(seen)
-            if math.isnan(value):
-                raise ValueError(f"schedule: expected a batch size, got {value} at {seen} samples")
-            wanted = round(min(max(value, self.low), self.high))
-            sizes.append(min(wanted, left))
-            left -= sizes[-1]
-            seen += sizes[-1]
-        if len(sizes) > 1 and sizes[-1] < wanted:
-            if self.drop_last:
-                sizes.pop()
-            elif sizes[-1] == 1:
-                sizes[-2:] = [sizes[-2] + 1]
-        return tuple(sizes)
+    def _size(self, seen: int) -> int:
+        value = self.schedule(seen)
+        if math.isnan(value):
+            raise ValueError(f"schedule: expected a batch size, got {value} at {seen} samples")
+        return round(min(max(value, self.low), self.high))
 
     def __len__(self) -> int:
         """Return the number of batches of the coming epoch, or of what is left of it."""
@@ -133,10 +125,8 @@ class CyclicBatchSampler(Sampler[list[int]]):
         order = np.arange(self.n_samples)
         if self.shuffle:
             order = seeds.generator(self.seed, "batches", epoch).permutation(self.n_samples)
-        sizes = self.sizes(epoch)
-        ends = list(accumulate(sizes))
-        for size, end in zip(sizes[first:], ends[first:], strict=True):
-            yield order[end - size : end].tolist()
+        for part in islice(slices(self.sizes(epoch)), first, None):
+            yield order[part].tolist()
 
     def set_epoch(self, epoch: int) -> None:
         """Let this epoch, from 0, be the coming one: from its beginning, or where it is resumed."""

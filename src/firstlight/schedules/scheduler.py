@@ -1,5 +1,6 @@
 """A schedule by samples seen as a learning-rate scheduler of PyTorch."""
 
+import copy
 import math
 from typing import Any
 
@@ -7,7 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from firstlight.schedules.shapes import Schedule
+from firstlight.schedules.shapes import Schedule, check_count
 
 _NOT_SAVED = ("optimizer", "schedule")
 
@@ -27,9 +28,9 @@ class SampleScheduler(LRScheduler):
 
     Args:
         optimizer: its groups' ``lr`` are replaced; ``initial_lr`` is what they were.
-        schedule: samples seen → learning rate of the first group; picklable where this shall be.
-        batch_size: samples in each step that does not say; None where every step says.
-        samples: samples seen so far, where a training goes on without a saved state.
+        schedule: samples seen → learning rate of the first group; picklable if the scheduler is to be.
+        batch_size: samples in each step that is given no number; None where every step is.
+        samples: samples seen so far, where a training continues without a saved state.
 
     Raises:
         ValueError: an argument is outside its range, or the first group's initial rate is 0 and
@@ -58,13 +59,13 @@ class SampleScheduler(LRScheduler):
         samples: float = 0,
     ) -> None:
         if batch_size is not None:
-            _check("batch_size", batch_size)
-        _check("samples", samples)
-        self.schedule, self.batch_size, self.samples = schedule, batch_size, float(samples)
+            check_count("batch_size", batch_size)
+        self.schedule, self.batch_size = schedule, batch_size
+        self.samples = check_count("samples", samples)
         super().__init__(optimizer)
 
     def step(self, samples: float | None = None) -> None:
-        """Move on by the samples of the batch just used, and set the rates for the next one.
+        """Count the samples of the batch just used, and set the rates for the next one.
 
         Args:
             samples: samples in the batch, at least 0; None: ``batch_size``.
@@ -79,8 +80,7 @@ class SampleScheduler(LRScheduler):
                     "samples: expected the number of samples in the batch, got None; "
                     "give it to step, or batch_size to the scheduler"
                 )
-            _check("samples", count)
-            self.samples += count
+            self.samples += check_count("samples", count)
         super().step()
 
     def get_lr(self) -> list[float | Tensor]:
@@ -104,11 +104,10 @@ class SampleScheduler(LRScheduler):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as plain numbers, without optimizer and schedule."""
-        state = {name: value for name, value in vars(self).items() if name not in _NOT_SAVED}
-        return {name: _copied(value) for name, value in state.items()}
+        return copy.deepcopy({n: value for n, value in vars(self).items() if n not in _NOT_SAVED})
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a saved state; ``state_dict`` itself is not changed.
+        """Continue from a saved state; ``state_dict`` itself is not changed.
 
         Raises:
             ValueError: the state is of another scheduler, or of another number of groups.
@@ -121,15 +120,4 @@ class SampleScheduler(LRScheduler):
         saved, own = len(state_dict["base_lrs"]), len(self.base_lrs)
         if saved != own:
             raise ValueError(f"state: expected {own} parameter groups, as here, got {saved}")
-        vars(self).update({name: _copied(value) for name, value in state_dict.items()})
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_copied(one) for one in value]
-    return value.clone() if isinstance(value, Tensor) else value
-
-
-def _check(name: str, value: float) -> None:
-    if not 0 <= value < math.inf:
-        raise ValueError(f"{name}: expected a finite count of at least 0, got {value}")
+        vars(self).update(copy.deepcopy(state_dict))

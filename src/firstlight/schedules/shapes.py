@@ -9,44 +9,32 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 Schedule = Callable[[float], float]
-"""Samples seen so far, from 0 → the value for the next batch."""
+"""Samples seen so far → the value for the next batch."""
 
-
-@dataclass(frozen=True)
-class Constant:
-    """The same value for ever; see ``constant``."""
-
-    value: float
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.value < math.inf:
-            raise ValueError(f"constant: expected a finite value of at least 0, got {self.value}")
-
-    def __call__(self, samples: float) -> float:
-        """Return the value after so many samples."""
-        progress(samples)
-        return float(self.value)
+Rate = Callable[[int], float]
+"""Step, from 0 → learning rate of that step."""
 
 
 @dataclass(frozen=True)
 class Ramp:
-    """A rise to a plateau; see ``ramp``."""
+    """A rise to a plateau; see ``ramp`` and ``constant``."""
 
     low: float
     high: float
     samples: float
-    geometric: bool = True
+    geometric: bool
 
     def __post_init__(self) -> None:
         check_bounds(self.low, self.high, self.geometric)
-        check_length("samples", self.samples)
+        check_positive("samples", self.samples)
 
     def __call__(self, samples: float) -> float:
         """Return the value after so many samples."""
-        return between(self.low, self.high, progress(samples) / self.samples, self.geometric)
+        share = check_count("samples", samples) / self.samples
+        return between(self.low, self.high, share, self.geometric)
 
 
-def constant(value: float) -> Constant:
+def constant(value: float) -> Ramp:
     """Return the schedule that stays at one value.
 
     Args:
@@ -59,11 +47,11 @@ def constant(value: float) -> Constant:
         >>> constant(0.1)(5_000)
         0.1
     """
-    return Constant(value)
+    return Ramp(check_count("constant", value), value, 1.0, geometric=False)
 
 
 def ramp(low: float, high: float, samples: float, *, geometric: bool = True) -> Ramp:
-    """Return the schedule that rises from ``low`` to ``high`` and stays there.
+    """Return the schedule that rises from ``low`` to ``high`` and remains there.
 
     value = low · (high / low)^(seen / samples), or low + (high − low) · seen / samples.
 
@@ -86,11 +74,56 @@ def ramp(low: float, high: float, samples: float, *, geometric: bool = True) -> 
     return Ramp(low, high, samples, geometric)
 
 
-def progress(samples: float) -> float:
-    """Return the samples seen as a float, or raise."""
-    if not 0 <= samples < math.inf:
-        raise ValueError(f"samples: expected a finite count of at least 0, got {samples}")
-    return float(samples)
+def one_cycle(peak: float, steps: int, *, warm_up: float = 0.3) -> Rate:
+    """Return the one-cycle schedule: a rise from peak / 25 to the peak, then a fall to almost zero.
+
+    Both parts are half periods of a cosine; the last step has peak / 250,000. It counts steps, not
+    samples, since its length is that of a training at one batch size.
+
+    Args:
+        peak: largest learning rate, above 0.
+        steps: updates in the whole training, at least 1.
+        warm_up: share of the steps spent rising, between 0 and 1.
+
+    Raises:
+        ValueError: an argument is outside its range.
+
+    Example:
+        >>> rate = one_cycle(0.1, 11, warm_up=0.5)
+        >>> round(rate(0), 6), max(rate(step) for step in range(11)) <= 0.1
+        (0.004, True)
+
+    Source: L. N. Smith and N. Topin, "Super-convergence" (2018); as ``OneCycleLR`` in PyTorch.
+    """
+    if not (peak > 0 and steps >= 1 and 0 < warm_up < 1):
+        raise ValueError(
+            f"one_cycle: expected peak > 0, steps >= 1 and 0 < warm_up < 1, "
+            f"got {peak}, {steps}, {warm_up}"
+        )
+    low, end, turn = peak / 25, peak / 25 / 1e4, warm_up * steps - 1
+
+    def cosine(first: float, last: float, share: float) -> float:
+        return last + (first - last) / 2 * (1 + math.cos(math.pi * min(1.0, share)))
+
+    def rate(step: int) -> float:
+        if step <= turn:
+            return cosine(low, peak, step / turn if turn > 0 else 1.0)
+        return cosine(peak, end, (step - turn) / max(steps - 1 - turn, 1e-12))
+
+    return rate
+
+
+def check_count(name: str, value: float) -> float:
+    """Return a value as a float, or raise unless it is finite and at least 0."""
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name}: expected a finite number of at least 0, got {value}")
+    return float(value)
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raise unless a value is finite and above 0."""
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name}: expected a finite number above 0, got {value}")
 
 
 def check_bounds(low: float, high: float, geometric: bool) -> None:
@@ -98,12 +131,6 @@ def check_bounds(low: float, high: float, geometric: bool) -> None:
     if not (0 <= low <= high < math.inf) or (geometric and low == 0):
         floor = "0 < low" if geometric else "0 <= low"
         raise ValueError(f"bounds: expected {floor} <= high, finite, got {low} and {high}")
-
-
-def check_length(name: str, samples: float) -> None:
-    """Raise unless a number of samples is finite and above 0."""
-    if not 0 < samples < math.inf:
-        raise ValueError(f"{name}: expected a finite count above 0, got {samples}")
 
 
 def between(low: float, high: float, share: float, geometric: bool) -> float:

@@ -67,6 +67,11 @@ class Study:
 
     Args:
         config: the class of its parameters.
+
+    Example:
+        >>> from firstlight.studies.perceptron.config import PerceptronConfig
+        >>> [plot.name for plot in Study(PerceptronConfig).plots()]
+        ['lines', 'accuracies', 'epochs', 'convergence']
     """
 
     config: type[Config]

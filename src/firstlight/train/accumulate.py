@@ -1,10 +1,13 @@
 """The gradient of one batch, however large, from micro-batches that fit into memory."""
 
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from firstlight.data.batches import batch_sizes, slices
 
 Loss = Callable[[Any, Any], Tensor]
 """Outputs and targets → the mean loss over the samples, a tensor of one number."""
@@ -19,25 +22,6 @@ def check_lengths(images: Tensor, labels: Tensor) -> None:
         )
 
 
-def bounds(samples: int, micro_batch: int | None) -> list[tuple[int, int]]:
-    """Return where each micro-batch begins and ends.
-
-    A single sample left over joins the micro-batch before it, since batch normalization cannot
-    learn from one sample.
-
-    Example:
-        >>> bounds(10, 4), bounds(9, 4), bounds(9, None)
-        ([(0, 4), (4, 8), (8, 10)], [(0, 4), (4, 9)], [(0, 9)])
-    """
-    if micro_batch is not None and micro_batch < 1:
-        raise ValueError(f"micro_batch: expected at least 1, got {micro_batch}")
-    size = samples if micro_batch is None else micro_batch
-    starts = list(range(0, samples, max(1, size)))
-    if len(starts) > 1 and samples - starts[-1] == 1 and size > 1:
-        starts.pop()
-    return list(zip(starts, [*starts[1:], samples], strict=True))
-
-
 def length(batch: Any) -> int:
     """Return the number of samples in a tensor, or in the first tensor of a tuple or mapping."""
     if isinstance(batch, Tensor):
@@ -49,14 +33,19 @@ def length(batch: Any) -> int:
     raise TypeError(f"batch: expected tensors, or tuples or mappings of them, got {type(batch)}")
 
 
-def part(batch: Any, low: int, high: int) -> Any:
-    """Return samples ``low`` to ``high`` of a tensor, or of every tensor in a tuple or mapping."""
+def map_tensors(function: Callable[[Tensor], Tensor], batch: Any) -> Any:
+    """Return a batch with ``function`` applied to its tensors: itself, or those of tuples and mappings.
+
+    Example:
+        >>> map_tensors(lambda x: x[:2], {"a": torch.arange(3), "b": "text"})
+        {'a': tensor([0, 1]), 'b': 'text'}
+    """
     if isinstance(batch, Tensor):
-        return batch[low:high]
+        return function(batch)
     if isinstance(batch, Mapping):
-        return {name: part(value, low, high) for name, value in batch.items()}
+        return {name: map_tensors(function, value) for name, value in batch.items()}
     if isinstance(batch, (list, tuple)):
-        values = [part(value, low, high) for value in batch]
+        values = [map_tensors(function, value) for value in batch]
         return type(batch)(*values) if hasattr(batch, "_fields") else type(batch)(values)
     return batch
 
@@ -100,14 +89,13 @@ def accumulate(
     samples = length(inputs)
     if samples == 0:
         raise ValueError("inputs: expected at least 1 sample, got 0")
+    if micro_batch is not None and micro_batch < 1:
+        raise ValueError(f"micro_batch: expected at least 1, got {micro_batch}")
     total: Tensor | None = None
-    for low, high in bounds(samples, micro_batch):
-        whole = high - low == samples
-        x, y = (inputs, targets) if whole else (part(inputs, low, high), part(targets, low, high))
-        value = loss(forward(x), y)
-        share = value if whole else value * ((high - low) / samples)
-        (share if scaler is None else scaler.scale(share)).backward()  # type: ignore[no-untyped-call]  # torch's own
+    for part in slices(batch_sizes(samples, micro_batch or samples)):
+        x, y = (map_tensors(itemgetter(part), batch) for batch in (inputs, targets))
+        share = loss(forward(x), y) * ((part.stop - part.start) / samples)
+        (share if scaler is None else scaler.scale(share)).backward()
         total = share.detach() if total is None else total + share.detach()
-    if total is None:  # cannot be: there is at least one micro-batch
-        raise ValueError("inputs: expected at least 1 sample, got 0")
+    assert total is not None  # there is at least one micro-batch
     return total

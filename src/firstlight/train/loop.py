@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from firstlight.schedules.shapes import Rate
+from firstlight.train.acceleration import Acceleration, choose, use
 from firstlight.train.accumulate import accumulate, check_lengths
-from firstlight.train.acceleration import FastPath, applied, pick
-from firstlight.train.rates import Rate
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Fit:
 
     Args:
         losses: shape (batches,): the mean loss of each batch before its update.
-        path: what was picked to train faster; ``str`` says it in words.
+        path: what was chosen to train faster; ``str`` says it in words.
     """
 
     losses: Tensor
-    path: FastPath
+    path: Acceleration
 
 
 def fit(
@@ -38,7 +38,7 @@ def fit(
     after_step: Callable[[int], None] | None = None,
     micro_batch: int | None = None,
     samples: int = 0,
-    path: FastPath | None = None,
+    path: Acceleration | None = None,
 ) -> Fit:
     """Take one optimizer step for each batch, with cross-entropy.
 
@@ -56,7 +56,7 @@ def fit(
         micro_batch: most images in one forward pass; larger batches are accumulated exactly, with
             batch normalization over each micro-batch. None: the whole batch at once.
         samples: images that will be passed in all, so that compiling can be weighed; 0: unknown.
-        path: how to train fast; None picks by itself (``firstlight.train.pick``), ``PLAIN`` leaves
+        path: how to train fast; None chooses by itself (``firstlight.train.choose``), ``PLAIN`` leaves
             everything as it is.
 
     Raises:
@@ -67,13 +67,13 @@ def fit(
     first = next(rest, None)
     if first is None:
         model.train()
-        return Fit(torch.empty(0), path or FastPath())
+        return Fit(torch.empty(0), path or Acceleration())
     if path is None:
         example = images[first[:micro_batch]]
-        path = pick(model, example, optimizer=optimizer, samples=samples)
+        path = choose(model, example, optimizer=optimizer, samples=samples)
     model.train()
     losses = []
-    with applied(path, model, optimizer) as forward:
+    with use(path, model, optimizer) as forward:
         for step, batch in enumerate(chain([first], rest), first_step):
             for group in optimizer.param_groups:
                 group["lr"] = rate(step)

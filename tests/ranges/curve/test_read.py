@@ -5,16 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstlight.ranges import Bounds, read_curve
+from firstlight.ranges.curve import Bounds, Reason, read_curve
 from firstlight.seeds import generator
 
 X = np.logspace(-6, 0, 100)
 NUMBERS = ("low", "high", "steepest", "minimum", "rises_at", "diverges_at")
 
 
-def clean(values: np.ndarray = X, centre: float = 1e-3) -> np.ndarray:
-    """Return a logistic descent from 2.3 to 0.4 whose 10 % point is centre ÷ 3, 90 % centre × 3."""
-    return 2.3 - 1.9 / (1 + (values / centre) ** -2)
+def clean(values: np.ndarray = X, center: float = 1e-3) -> np.ndarray:
+    """Return a logistic descent from 2.3 to 0.4 whose 10 % point is center ÷ 3, 90 % center × 3."""
+    return 2.3 - 1.9 / (1 + (values / center) ** -2)
 
 
 def noisy(seed: int, size: int | tuple[int, ...] = X.size, scale: float = 0.1) -> np.ndarray:
@@ -27,7 +27,7 @@ def numbers(bounds: Bounds) -> list[float | None]:
 
 def test_a_logistic_descent_has_its_closed_form() -> None:
     bounds = read_curve(X, clean())
-    assert (bounds.verdict, bounds.reason) == ("read", "")
+    assert (bounds.verdict, bounds.reason, bounds.explanation) == ("read", None, "")
     # 1 / (1 + (x/c)^-2) is a tenth at c/3, a half at c, where it is steepest, and 9/10 at 3c.
     assert bounds.low.value == pytest.approx(1e-3 / 3, rel=0.05)
     assert bounds.steepest.value == pytest.approx(1e-3, rel=0.05)
@@ -35,6 +35,7 @@ def test_a_logistic_descent_has_its_closed_form() -> None:
     assert bounds.rises_at.value is bounds.diverges_at.value is None
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_value_and_mostly_the_truth() -> None:
     held = []
     for seed in range(40):
@@ -120,42 +121,40 @@ def test_fewer_than_five_finite_losses_cannot_be_read(count: int) -> None:
     y[count:] = math.nan
     bounds = read_curve(X, y)
     assert bounds.verdict == "cannot tell"
-    assert bounds.reason == f"{count} finite losses from the first on; at least 5 are needed"
+    assert (bounds.reason, bounds.finite) == (Reason.TOO_SHORT, count)
+    assert bounds.explanation.startswith(f"{count} finite losses")
     assert numbers(bounds)[:4] == [None] * 4
     assert bounds.diverges_at.value == X[count]
 
 
 def test_a_constant_curve_cannot_be_read() -> None:
     bounds = read_curve(X, np.full(100, 2.3))
-    assert (bounds.verdict, bounds.reason) == (
-        "cannot tell",
-        "no fall of the loss stands out of the noise",
-    )
-    assert read_curve(X[:8], np.full(8, 2.3)).reason.endswith("try more values, or repeats")
+    assert (bounds.verdict, bounds.reason) == ("cannot tell", Reason.NO_DESCENT)
+    assert read_curve(X[:8], np.full(8, 2.3)).reason is Reason.NO_DESCENT_OF_FEW
 
 
-def test_a_curve_that_still_falls_has_a_low_end_only() -> None:
+def test_a_curve_that_still_falls_has_a_lower_bound_only() -> None:
     bounds = read_curve(X[:52], (clean() + noisy(4, scale=0.02))[:52])
     assert bounds.verdict == "cannot tell"
-    assert bounds.reason == "the loss still falls at the last value; go higher"
+    assert bounds.reason is Reason.FALLS_AT_END
     assert bounds.low.value is not None
     assert bounds.high.value is bounds.minimum.value is None
 
 
-def test_a_curve_that_falls_from_the_start_has_a_high_end_only() -> None:
+def test_a_curve_that_falls_from_the_start_has_an_upper_bound_only() -> None:
     bounds = read_curve(X[50:], (clean() + noisy(4, scale=0.02))[50:])
     assert bounds.verdict == "cannot tell"
-    assert bounds.reason == "the loss already falls at the first value; start lower"
+    assert bounds.reason is Reason.FALLS_AT_START
     assert bounds.low.value is None
-    # of the second half that is seen, 90 % end where 95 % of the whole do: at √19 × the centre
+    # of the second half that is seen, 90 % end where 95 % of the whole do: at √19 × the center
     assert bounds.high.value == pytest.approx(math.sqrt(19) * 1e-3, rel=0.2)
 
 
 def test_repeats_widen_intervals_by_what_differs_between_them() -> None:
-    centres = (5e-4, 1e-3, 2e-3, 1e-3)
+    centers = (5e-4, 1e-3, 2e-3, 1e-3)
     noise = noisy(5, (4, 100), 0.02)
     alike = read_curve(X, clean() + noise)
-    apart = read_curve(X, np.stack([clean(centre=c) for c in centres]) + noise)
+    apart = read_curve(X, np.stack([clean(center=c) for c in centers]) + noise)
     assert alike.low.n == apart.low.n == 4
     assert alike.low.low is not None
     assert apart.low.low is not None
@@ -169,13 +168,56 @@ def test_one_diverged_repeat_ends_the_curve() -> None:
     assert read_curve(X, y).diverges_at.value == X[70]
 
 
-def test_batch_sizes_at_equal_epochs_rise_and_are_read_when_flipped() -> None:
+def test_a_curve_that_falls_all_the_way_has_neither_bound() -> None:
+    bounds = read_curve(X, -np.log10(X))
+    assert bounds.reason is Reason.FALLS_THROUGHOUT
+    assert bounds.low.value is bounds.high.value is bounds.minimum.value is None
+    assert bounds.steepest.value is not None
+
+
+@pytest.mark.parametrize(
+    ("part", "slope", "reason"),
+    [
+        (slice(None), 0, None),
+        (slice(52), 0, Reason.FALLS_AT_END),
+        (slice(50, None), 0, Reason.FALLS_AT_START),
+        (slice(None), 1, Reason.FALLS_THROUGHOUT),
+        (slice(20), 0, Reason.NO_DESCENT),
+    ],
+)
+def test_a_rising_curve_is_the_mirror_image_of_a_falling_one(
+    part: slice, slope: float, reason: Reason | None
+) -> None:
+    x = X[part]
+    y = (clean() + noisy(4, scale=0.02))[part] - slope * np.log(x)
+    falling = read_curve(x, y)
+    rising = read_curve(1e-6 / x[::-1], y[::-1], direction="rising")
+    assert falling.reason is rising.reason is reason
+    mirrored = {"low": "high", "high": "low"}
+    for name in NUMBERS:
+        place, image = getattr(falling, name), getattr(rising, mirrored.get(name, name))
+        for one, other in (("value", "value"), ("low", "high"), ("high", "low")):
+            if getattr(place, one) is None:
+                assert getattr(image, other) is None
+            else:
+                assert getattr(image, other) == pytest.approx(1e-6 / getattr(place, one), rel=1e-6)
+
+
+def test_only_reasons_with_a_direction_differ_between_directions() -> None:
+    turned = {r for r in Reason if r.sentence("falling") != r.sentence("rising")}
+    assert turned == {Reason.FALLS_THROUGHOUT, Reason.FALLS_AT_START, Reason.FALLS_AT_END}
+    for reason in Reason:
+        assert "{" not in Bounds(reason=reason).explanation
+
+
+def test_batch_sizes_at_equal_epochs_rise_and_are_read_from_the_largest_down() -> None:
     sizes = 2.0 ** np.arange(6, 14)
     rises = np.array([0.60, 0.61, 0.60, 0.68, 1.05, 1.50, 1.66, 1.67])
     assert read_curve(sizes, rises).verdict == "cannot tell"
-    flipped = read_curve(sizes, -rises)
-    assert flipped.verdict == "read"
-    assert 512 < flipped.steepest.value < 2048  # type: ignore[operator]
+    rising = read_curve(sizes, rises, direction="rising")
+    assert rising.verdict == "read"
+    assert 512 < rising.steepest.value < 2048  # type: ignore[operator]
+    assert rising.low.value < rising.steepest.value < rising.high.value  # type: ignore[operator]
 
 
 def test_outliers_move_nothing() -> None:
@@ -183,8 +225,8 @@ def test_outliers_move_nothing() -> None:
     hit = y.copy()
     hit[[5, 30, 75]] += [40.0, -30.0, 25.0]
     for name in ("low", "steepest", "high"):
-        plain, odd = (getattr(read_curve(X, z, bootstrap=0), name).value for z in (y, hit))
-        assert odd == pytest.approx(plain, rel=0.35)
+        plain, moved = (getattr(read_curve(X, z, bootstrap=0), name).value for z in (y, hit))
+        assert moved == pytest.approx(plain, rel=0.35)
 
 
 def test_bad_input_is_named() -> None:
@@ -194,5 +236,9 @@ def test_bad_input_is_named() -> None:
         read_curve(X[::-1], clean())
     with pytest.raises(ValueError, match="values: expected finite, above 0"):
         read_curve(X - 1e-6, clean())
+    with pytest.raises(ValueError, match="direction: expected 'falling' or 'rising', got 'up'"):
+        read_curve(X, clean(), direction="up")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="at least one"):
+        read_curve([], [])
     with pytest.raises(ValueError, match="bootstrap: expected 0 or more"):
         read_curve(X, clean(), bootstrap=-1)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from firstlight.ensemble.codegen.activations import sign_known
 from firstlight.ensemble.codegen.jit import Code
-from firstlight.ensemble.shuffle import initial_state
+from firstlight.ensemble.codegen.network import sign_known
 from firstlight.ensemble.codegen.plan import Plan
-from firstlight.ensemble.codegen.program import ARGUMENTS, build
+from firstlight.ensemble.codegen.program import build
+from firstlight.ensemble.shuffle import initial_state
+from firstlight.types import Floats, Numbers
 
 LARGEST = 600
 """Parameters of the largest network for which code is written out, weight by weight."""
@@ -31,13 +32,13 @@ def refusal(plan: Plan) -> str | None:
     return None
 
 
-def aligned(*shape: int, dtype: Any) -> NDArray[Any]:
+def aligned(*shape: int, dtype: Any) -> Numbers:
     """Return zeros that begin at a multiple of 64 bytes, as the code's vectors must."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     raw = np.zeros(size + 64, dtype=np.uint8)
     start = -raw.ctypes.data % 64
-    found: NDArray[Any] = raw[start : start + size].view(dtype).reshape(shape)
-    return found
+    zeros: Numbers = raw[start : start + size].view(dtype).reshape(shape)
+    return zeros
 
 
 @lru_cache(maxsize=64)
@@ -60,20 +61,15 @@ class Chunk:
     """
 
     plan: Plan
-    parameters: NDArray[Any]
-    samples: NDArray[Any]
+    parameters: Numbers
+    samples: Numbers
     seeds: NDArray[np.uint64]
-    rates: NDArray[np.float64]
+    rates: Floats
 
     @property
     def count(self) -> int:
         """Samples of each network."""
         return int(self.samples.shape[1])
-
-    def offsets(self, networks: NDArray[np.intp]) -> NDArray[np.int64]:
-        """Return where each network's samples begin."""
-        step = 0 if len(self.samples) == 1 else self.samples[0].size
-        return np.asarray(networks * step, dtype=np.int64)
 
     def blocks(self, networks: NDArray[np.intp]) -> list[NDArray[np.intp]]:
         """Return the networks in groups of one vector; the last group repeats its last network."""
@@ -106,12 +102,12 @@ class Block:
     def advance(self, code: Code, epochs: int) -> None:
         """Train all networks of the block for some more epochs."""
         arrays = (
-            self.parameters, self._first, self._second, self._data, self._states, self._rate,
-            self._batch, self._powers,
-        )  # fmt: skip
-        sizes = (self._chunk.count, min(self._chunk.plan.training.batch_size, self._chunk.count))
-        train = code.function("train", len(ARGUMENTS))
-        train(*(array.ctypes.data for array in arrays), *sizes, epochs)
+            *(self.parameters, self._first, self._second, self._data),
+            *(self._states, self._rate, self._batch, self._powers),
+        )
+        batch_size = min(self._chunk.plan.training.batch_size, self._chunk.count)
+        values = (*(a.ctypes.data for a in arrays), self._chunk.count, batch_size, epochs)
+        code.function("train", len(values))(*values)
 
 
 def alive(chunk: Chunk, code: Code) -> NDArray[np.bool_]:
@@ -120,7 +116,7 @@ def alive(chunk: Chunk, code: Code) -> NDArray[np.bool_]:
     Where none has, the output is its bias alone, and only that bias has a gradient: the network is
     born dead.
     """
-    plan, found = chunk.plan, np.zeros(len(chunk.parameters), dtype=bool)
+    plan, living = chunk.plan, np.zeros(len(chunk.parameters), dtype=bool)
     lanes, dtype = plan.kind.lanes, plan.dtype
     look = code.function("alive", 5)
     largest = aligned(lanes, dtype=dtype)
@@ -128,12 +124,12 @@ def alive(chunk: Chunk, code: Code) -> NDArray[np.bool_]:
         parameters = aligned(plan.network.parameters, lanes, dtype=dtype)
         parameters[:] = chunk.parameters[networks].T
         offsets = aligned(lanes, dtype=np.int64)
-        offsets[:] = chunk.offsets(networks)
+        offsets[:] = networks * (0 if len(chunk.samples) == 1 else chunk.samples[0].size)
         arrays = (parameters, chunk.samples, offsets, largest)
         look(*(array.ctypes.data for array in arrays), chunk.count)
         # NaN counts as alive: such a network must not be taken for a quiet one.
-        found[networks] = ~(largest == 0)
-    return found
+        living[networks] = ~(largest == 0)
+    return living
 
 
 def train(
@@ -144,7 +140,7 @@ def train(
     skip_dead: bool,
     folder: Path | None,
     progress: Callable[[int], None],
-) -> tuple[NDArray[Any], int, float]:
+) -> tuple[Numbers, int, float]:
     """Train a chunk in place.
 
     Args:
@@ -160,21 +156,20 @@ def train(
     """
     code = code_of(chunk.plan, folder)
     everyone = np.arange(len(chunk.parameters))
-    lively = alive(chunk, code) if skip_dead else np.ones(len(everyone), dtype=bool)
-    jobs = [(code, block) for block in chunk.blocks(everyone[lively])] if lively.any() else []
-    if not lively.all():
-        plan = chunk.plan
-        short = code_of(Plan(plan.network, plan.training, plan.dtype, only_bias=True), folder)
-        jobs += [(short, block) for block in chunk.blocks(everyone[~lively])]
+    living = alive(chunk, code) if skip_dead else np.ones(len(everyone), dtype=bool)
+    jobs = [(code, block) for block in chunk.blocks(everyone[living])] if living.any() else []
+    if not living.all():
+        bias_code = code_of(replace(chunk.plan, only_bias=True), folder)
+        jobs += [(bias_code, block) for block in chunk.blocks(everyone[~living])]
     snapshots = np.empty((len(checkpoints), *chunk.parameters.shape), dtype=chunk.plan.dtype)
 
     def work(job: tuple[Code, NDArray[np.intp]]) -> NDArray[np.intp]:
-        machine, networks = job
+        machine_code, networks = job
         block, done = Block(chunk, networks), 0
         for number, epoch in enumerate(checkpoints):
-            block.advance(machine, epoch - done)
+            block.advance(machine_code, epoch - done)
             snapshots[number, networks], done = block.parameters.T, epoch
-        block.advance(machine, chunk.plan.training.epochs - done)
+        block.advance(machine_code, chunk.plan.training.epochs - done)
         chunk.parameters[networks] = block.parameters.T
         return networks
 
@@ -182,4 +177,4 @@ def train(
     with ThreadPoolExecutor(threads) as pool:
         for networks in pool.map(work, jobs):
             progress(len(np.unique(networks)))
-    return snapshots, int((~lively).sum()), perf_counter() - started
+    return snapshots, int((~living).sum()), perf_counter() - started

@@ -13,7 +13,7 @@ import llvmlite.binding as llvm
 
 from firstlight.record.files import write_atomically
 
-VERSION = 1  # of what is kept in the cache; a change of the calling convention raises it
+VERSION = 1  # of the cached code; to be raised when the calling convention changes
 
 
 @cache
@@ -25,15 +25,15 @@ def _initialize() -> None:
 def _attributes(text: str) -> str:
     """Return the module with every function allowed to use the widest registers.
 
-    LLVM avoids 64-byte registers on processors that once slowed down under them; here they hold the
-    whole program, so it gains from each.
+    LLVM avoids 64-byte registers by default, because some processors lower their clock for them;
+    here nearly every instruction uses them, so the program gains.
     """
     text = re.sub(r'^(define void @"\w+"\([^)]*\))', r"\1 #0", text, flags=re.MULTILINE)
     return f'{text}\nattributes #0 = {{ nounwind alignstack=64 "stackrealign" "prefer-vector-width"="512" }}\n'
 
 
 def _target() -> Any:
-    """Return a new description of this processor; MCJIT takes possession of the one it is given."""
+    """Return a new description of this processor; MCJIT takes ownership of the one it is given."""
     _initialize()
     return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
         cpu=llvm.get_host_cpu_name(),
@@ -55,9 +55,9 @@ class Code:
     def __init__(self, text: str, folder: Path | None = None) -> None:
         machine = _target()
         text = _attributes(text)
-        parts = (text, llvmlite.__version__, llvm.get_host_cpu_name(), VERSION)
         features = llvm.get_host_cpu_features().flatten()
-        name = hashlib.sha256(repr((*parts, features)).encode()).hexdigest()
+        key = (text, llvmlite.__version__, llvm.get_host_cpu_name(), VERSION, features)
+        name = hashlib.sha256(repr(key).encode()).hexdigest()
         self._path = None if folder is None else folder / f"{name}.o"
         self.cached = False
         module = llvm.parse_assembly(text)

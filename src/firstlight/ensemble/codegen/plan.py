@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from firstlight.ensemble.spec import Network, Training
 from firstlight.ensemble.codegen.vector import KINDS, Kind
+from firstlight.ensemble.spec import Network, Training
 
 
 @dataclass(frozen=True)

@@ -5,39 +5,22 @@ sample goes forward and back through code in which every weight has a name; then
 layer loop, no temporary array: activations stay in registers, weights in the first-level cache.
 """
 
+import platform
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 
-from firstlight.ensemble.codegen.network import Sample, backpropagate, forward
+from firstlight.ensemble.codegen.network import Sample, backpropagate, forward, update
 from firstlight.ensemble.codegen.plan import Plan
-from firstlight.ensemble.codegen.rounding import flush_tiny_numbers
-from firstlight.ensemble.codegen.shuffling import Shuffle, read_lanes
-from firstlight.ensemble.codegen.updates import update
-from firstlight.ensemble.codegen.vector import I64, Variable, Writer, whole
+from firstlight.ensemble.codegen.vector import I32, I64, Variable, Vector, Writer, lanewise, whole
+from firstlight.ensemble.shuffle import INCREMENT, MULTIPLIER
 
 SIDE_BY_SIDE = 2
 """Samples that go through the network together: they share the loads of the weights."""
 
-ARGUMENTS = (
-    "parameters", "first", "second", "data", "states", "rate", "batch", "powers", "samples",
-    "batch_size", "epochs",
-)  # fmt: skip
-
-
-def _function(module: ir.Module, plan: Plan) -> ir.Function:
-    kind = plan.kind
-    vectors, numbers = kind.vector.as_pointer(), kind.scalar.as_pointer()
-    types = [
-        vectors, vectors, vectors, numbers, I64.as_pointer(), vectors, numbers,
-        ir.DoubleType().as_pointer(), I64, I64, I64,
-    ]  # fmt: skip
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), "train")
-    for argument, name in zip(function.args, ARGUMENTS, strict=True):
-        argument.name = name
-        if argument.type.is_pointer:
-            argument.add_attribute("noalias")
-    return function
+_FLUSH = 0x8040
+"""In x86's MXCSR register: results below the normal range become zero, and so do operands."""
 
 
 def build(plan: Plan) -> str:
@@ -49,12 +32,11 @@ def build(plan: Plan) -> str:
 
 
 def _train(module: ir.Module, plan: Plan) -> None:
-    function = _function(module, plan)
+    function, given = _function(module, plan)
     b = ir.IRBuilder(function.append_basic_block("entry"))
     w = Writer(b, plan.kind)
-    given = dict(zip(ARGUMENTS, function.args, strict=True))
-    before = flush_tiny_numbers(b)
-    shuffle = Shuffle(w, given, plan.width)
+    restore_rounding = _flush_denormals(b)
+    shuffle = _Shuffle(w, given, plan.width)
     gradients = {index: w.variable() for index in plan.trained}
     with (
         w.loop(0, given["epochs"]),
@@ -68,7 +50,7 @@ def _train(module: ir.Module, plan: Plan) -> None:
         _gradients(w, plan, given, gradients, count)
         update(w, plan.training, given, gradients)
     shuffle.finish()
-    before()
+    restore_rounding()
     b.ret_void()
 
 
@@ -102,14 +84,129 @@ def _alive(module: ir.Module, plan: Plan) -> None:
     parameters, data, offsets, largest, samples = function.args
     b = ir.IRBuilder(function.append_basic_block("entry"))
     w = Writer(b, plan.kind)
-    found = w.variable()
+    largest_yet = w.variable()
     with w.loop(0, samples) as row:
         inputs = [
-            read_lanes(w, data, offsets, b.add(b.mul(row, whole(plan.width)), whole(i)))
+            _read_lanes(w, data, offsets, b.add(b.mul(row, whole(plan.width)), whole(i)))
             for i in range(plan.network.widths[0])
         ]
         for unit in forward(w, plan.network, parameters, inputs)[-2]:
-            size, top = unit.absolute(), found.get()
-            found.set(top.where(top.compare(">", size), size))
-    w.store(found.get(), largest, 0)
+            size, top = unit.absolute(), largest_yet.get()
+            largest_yet.set(top.where(top.compare(">", size), size))
+    w.store(largest_yet.get(), largest, 0)
     b.ret_void()
+
+
+def _function(module: ir.Module, plan: Plan) -> tuple[ir.Function, dict[str, Any]]:
+    """Return the function ``train`` without a body, and its arguments by name."""
+    vectors, numbers = plan.kind.vector.as_pointer(), plan.kind.scalar.as_pointer()
+    types = {
+        **dict.fromkeys(("parameters", "first", "second"), vectors),
+        "data": numbers,
+        "states": I64.as_pointer(),
+        "rate": vectors,
+        "batch": numbers,
+        "powers": ir.DoubleType().as_pointer(),
+        **dict.fromkeys(("samples", "batch_size", "epochs"), I64),
+    }
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), types.values()), "train")
+    for argument, name in zip(function.args, types, strict=True):
+        argument.name = name
+        if argument.type.is_pointer:
+            argument.add_attribute("noalias")
+    return function, dict(zip(types, function.args, strict=True))
+
+
+def _read_lanes(w: Writer, data: Any, offsets: Any, index: Any) -> Vector:
+    """Return ``data[offsets[lane] + index]`` in every lane."""
+    b, result = w.builder, ir.Constant(w.kind.vector, ir.Undefined)
+    for lane in range(w.kind.lanes):
+        offset = b.load(b.gep(offsets, [whole(lane)]))
+        number = b.load(b.gep(data, [b.add(offset, index)]), align=w.kind.size)
+        result = b.insert_element(result, number, ir.Constant(I32, lane))
+    return Vector(w, result)
+
+
+class _Shuffle:
+    """Writes the shuffle of every lane's samples and the gathering of the next one.
+
+    The same as ``firstlight.ensemble.shuffle``: place ``last`` swaps with a random place up to
+    ``last``, from the last place down, and the sample that comes to ``last`` is the next to be seen.
+    The samples themselves are swapped, not their numbers: half the memory is touched.
+    """
+
+    def __init__(self, w: Writer, given: dict[str, Any], width: int) -> None:
+        self._w, self._given, self._width = w, given, width
+        b, lanes = w.builder, w.kind.lanes
+        self._wide = ir.VectorType(I64, lanes)
+        self._stored = b.bitcast(given["states"], self._wide.as_pointer())
+        self._state = b.alloca(self._wide)
+        b.store(b.load(self._stored, align=64), self._state)
+
+    def finish(self) -> None:
+        """Write the generators' states back, for the next call."""
+        b = self._w.builder
+        b.store(b.load(self._state), self._stored, align=64)
+
+    def _same(self, number: int) -> Any:
+        return ir.Constant(self._wide, [number] * self._w.kind.lanes)
+
+    def _bits(self) -> Any:
+        """Return 32 random bits in every lane (as 64-bit numbers), and move the generators on."""
+        b, lanes = self._w.builder, self._w.kind.lanes
+        narrow = ir.VectorType(I32, lanes)
+        state = b.load(self._state)
+        moved = b.add(b.mul(state, self._same(MULTIPLIER)), self._same(INCREMENT))
+        b.store(moved, self._state)
+        mixed = b.lshr(b.xor(b.lshr(state, self._same(18)), state), self._same(27))
+        shifted = b.trunc(mixed, narrow)
+        turn = b.trunc(b.lshr(state, self._same(59)), narrow)
+        return b.zext(lanewise(b, "llvm.fshr", shifted, shifted, turn), self._wide)
+
+    def gather(self, seen: Any, row: Any) -> None:
+        """Write: every lane's sample number ``seen`` of this epoch goes to ``row`` of the batch."""
+        w, b, given = self._w, self._w.builder, self._given
+        lanes, size = w.kind.lanes, w.kind.size
+        sample = ir.VectorType(w.kind.scalar, self._width)
+        last = b.sub(b.sub(given["samples"], seen), whole(1))
+        bound = w.spread(b.add(last, whole(1)))
+        place = b.lshr(b.mul(self._bits(), bound), self._same(32))
+        target = b.mul(row, whole(self._width * lanes))
+        for lane in range(lanes):
+            start = b.mul(given["samples"], whole(lane))
+            other = b.add(start, b.extract_element(place, ir.Constant(I32, lane)))
+            here, there = (
+                b.bitcast(
+                    b.gep(given["data"], [b.mul(index, whole(self._width))]), sample.as_pointer()
+                )
+                for index in (b.add(start, last), other)
+            )
+            mine, chosen = b.load(here, align=size), b.load(there, align=size)
+            b.store(mine, there, align=size)
+            b.store(chosen, here, align=size)
+            for k in range(self._width):
+                number = b.extract_element(chosen, ir.Constant(I32, k))
+                cell = b.add(target, whole(k * lanes + lane))
+                b.store(number, b.gep(given["batch"], [cell]), align=size)
+
+
+def _flush_denormals(builder: ir.IRBuilder) -> Callable[[], None]:
+    """Write: from here on denormal numbers are zero; return what writes the old state back.
+
+    Denormal numbers are a hundred times slower than others on x86, and no network needs them; other
+    processors have neither the cost nor the register, and nothing is written.
+
+    Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, section 10.2.3.
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return lambda: None
+    byte = ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [byte])
+    store, load = (
+        ir.Function(builder.module, kind, f"llvm.x86.sse.{name}mxcsr") for name in ("st", "ld")
+    )
+    old, new = builder.alloca(I32), builder.alloca(I32)
+    builder.call(store, [builder.bitcast(old, byte)])
+    builder.store(builder.or_(builder.load(old), ir.Constant(I32, _FLUSH)), new)
+    builder.call(load, [builder.bitcast(new, byte)])
+    return lambda: builder.call(load, [builder.bitcast(old, byte)])

@@ -27,10 +27,8 @@ class Kind:
     name: str
     scalar: Any
     size: int
-    terms: (
-        int  # of the Taylor series of exp(r) − 1 on |r| <= ln 2 / 2, to one unit in the last place
-    )
-    largest: float  # beyond ± this, exp is held: it neither overflows nor becomes subnormal
+    terms: int  # of Taylor's series of exp(r) − 1, |r| <= ln 2 / 2, to one unit in the last place
+    largest: float  # exp's argument is clipped to ± this: no overflow, and no denormal number
 
     @property
     def lanes(self) -> int:

@@ -1,53 +1,123 @@
-"""One rule that reads bounds off the curve of a range test, or says why it cannot."""
+"""One rule that reads bounds off the curve of a range test, or gives the reason why it cannot."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from firstlight.ranges.curve.after import basin, cut_off, divergence, rise
-from firstlight.ranges.curve.intervals import Fit, interval, noise, redrawn
-from firstlight.ranges.curve.significance import descends
-from firstlight.ranges.curve.features import Features, features
-from firstlight.ranges.curve.points import Points, finite, points
-from firstlight.ranges.curve.valley import valley
-from firstlight.ranges.curve.spline import FEW, smoother
+from firstlight.ranges.curve.features import (
+    Features,
+    divergence,
+    features,
+    minimum_region,
+    rise,
+    truncated_ends,
+    valley,
+)
+from firstlight.ranges.curve.points import LARGEST, Points, points
+from firstlight.ranges.curve.significance import has_descent
+from firstlight.ranges.curve.spline import FEW, Fit, smoother
 from firstlight.record import Fact
-
-Array = NDArray[np.float64]
+from firstlight.seeds import generator
+from firstlight.stats import CONFIDENCE
+from firstlight.types import Floats
 
 READ, CANNOT_TELL = "read", "cannot tell"
 UNKNOWN = Fact(None)
-FEWEST_REDRAWN = 30
-"""Values from which on a single sweep shows its noise, so that intervals can be told."""
 FEWEST = 5  # finite losses that a curve must have
+_FEWEST_REDRAWN = (
+    30  # values from which on a single sweep shows its noise, so that it has intervals
+)
+_RUN = 3  # neighboring points whose noise keeps its signs together
+
+Direction: TypeAlias = Literal["falling", "rising"]
+
+
+class Reason(Enum):
+    """Why bounds could not be read; each member is its sentence for a curve read from left to right.
+
+    The second sentence, where there is one, is for a curve read from the largest value down.
+
+    Example:
+        >>> Reason.FALLS_AT_END.sentence("rising")
+        'the loss still falls at the smallest value; go lower'
+    """
+
+    TOO_SHORT = f"{{finite}} finite losses from the first on; at least {FEWEST} are needed"
+    NO_DESCENT = "no fall of the loss stands out of the noise"
+    NO_DESCENT_OF_FEW = f"{NO_DESCENT}; try more values, or repeats"
+    FALLS_THROUGHOUT = (
+        "the loss falls from the first value to the last; take a wider range",
+        "the loss falls from the largest value to the smallest; take a wider range",
+    )
+    FALLS_AT_START = (
+        "the loss already falls at the first value; start lower",
+        "the loss already falls at the largest value; start higher",
+    )
+    FALLS_AT_END = (
+        "the loss still falls at the last value; go higher",
+        "the loss still falls at the smallest value; go lower",
+    )
+    NOT_SHOWN = "the smooth curve shows no {places}"
+
+    def sentence(self, direction: Direction = "falling") -> str:
+        """Return the sentence, without capital and full stop; numbers are in braces."""
+        if isinstance(self.value, str):
+            return self.value
+        falling, rising = self.value
+        return str(rising if direction == "rising" else falling)
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a range curve shows; every number is a value of the axis, None where it cannot be told.
+    """What a range curve shows; every place is a value of the axis, None where it is not shown.
+
+    "Before" and "after" are meant in the direction in which the curve was read.
 
     Args:
-        low: where 10 % of the whole descent has happened: the loss starts to fall.
-        high: where 90 % has happened: the loss slows.
+        low: the lower bound. Where the curve was read upward, 10 % of the whole descent has
+            happened here: the loss starts to fall. Where it was read downward, 90 %: it slows.
+        high: the upper bound, where 90 % of the descent (read downward: 10 %) has happened.
         steepest: where the loss falls fastest over the logarithm of the value.
         minimum: where the loss is lowest.
         rises_at: where the loss, after its minimum, has risen beyond the noise.
         diverges_at: where the loss is first not finite, or back above its level before the descent.
         valley: what fastai's valley rule suggests, for comparison.
-        verdict: "read" if low, high and steepest can be told, otherwise "cannot tell".
-        reason: why not, one sentence; empty when read.
+        reason: why low, high or steepest could not be read; None where all three were.
+        direction: "falling" where the curve was read upward, "rising" where downward.
+        finite: number of losses before the first that is not finite.
+
+    Example:
+        >>> Bounds(reason=Reason.FALLS_AT_START).explanation
+        'the loss already falls at the first value; start lower'
     """
 
-    low: Fact
-    high: Fact
-    steepest: Fact
-    minimum: Fact
-    rises_at: Fact
-    diverges_at: Fact
-    valley: Fact
-    verdict: str
-    reason: str
+    low: Fact = UNKNOWN
+    high: Fact = UNKNOWN
+    steepest: Fact = UNKNOWN
+    minimum: Fact = UNKNOWN
+    rises_at: Fact = UNKNOWN
+    diverges_at: Fact = UNKNOWN
+    valley: Fact = UNKNOWN
+    reason: Reason | None = None
+    direction: Direction = "falling"
+    finite: int = 0
+
+    @property
+    def verdict(self) -> str:
+        """Return "read" if low, high and steepest were read, otherwise "cannot tell"."""
+        return READ if self.reason is None else CANNOT_TELL
+
+    @property
+    def explanation(self) -> str:
+        """Return the reason as a sentence without capital and full stop; empty where read."""
+        if self.reason is None:
+            return ""
+        missing = [n for n in ("low", "high", "steepest") if getattr(self, n).value is None]
+        sentence = self.reason.sentence(self.direction)
+        return sentence.format(finite=self.finite, places=" and no ".join(missing))
 
 
 @dataclass(frozen=True)
@@ -59,169 +129,218 @@ class Curve:
         losses: shape (repeats, k), not finite where a repeat diverged.
         bounds: what was read.
         stopped: why the sweep ended early, one sentence, or None.
+
+    Example:
+        >>> x, y = np.logspace(-5, 0, 5), np.ones((1, 5))
+        >>> Curve(x, y, read_curve(x, y)).bounds.verdict
+        'cannot tell'
     """
 
-    values: Array
-    losses: Array
+    values: Floats
+    losses: Floats
     bounds: Bounds
     stopped: str | None = None
 
 
 def read_curve(
-    values: ArrayLike, losses: ArrayLike, *, seed: int = 0, bootstrap: int = 200
+    values: ArrayLike,
+    losses: ArrayLike,
+    *,
+    direction: Direction = "falling",
+    seed: int = 0,
+    bootstrap: int = 200,
 ) -> Bounds:
     """Read bounds for the learning rate, or the batch size, off the curve of a range test.
 
     The rule, with x the logarithm of the value:
 
     1. The curve ends before the first value at which a loss is not finite. Repeats are averaged,
-       outliers drawn in, and many steps grouped into at most 160 points.
+       outliers moved to a fence, and many steps grouped into at most 160 points.
     2. A permutation test asks whether the loss falls at all. Shuffled curves fall as clearly by
        chance; noise alone, or a rise, passes in at most 5 % of cases. Of 12 values or fewer the
        straightness of the fall and the noise between repeats count as well.
-    3. A penalised spline f(x), with its strength from the restricted likelihood, smooths the points
+    3. A penalized spline f(x), with its strength from the restricted likelihood, smooths the points
        up to where the curve has risen half of its descent again. It looks to both sides, so it
        does not lag. Of 12 points or fewer it keeps about as near to them as the nearest curve that
        falls, then rises.
     4. With the levels before and after the descent, ``low`` and ``high`` are where 10 % and 90 % of
        the way between them is done; ``steepest`` is where −df/dx is largest.
-       Where the curve falls from its first value on, or to its last, the bound on that side is not
-       told; the other is that of the part seen, and the verdict is "cannot tell".
+       Where the curve falls from its first value on, or to its last, the bound on that side is
+       unknown; the other is that of the part seen, and the verdict is "cannot tell".
     5. Intervals repeat steps 3 and 4 with the noise drawn anew (wild bootstrap), and with repeats
        drawn anew where there are several. A single sweep of fewer than 30 values has none: a smooth
-       curve goes through nearly all of them, whatever their noise. They hold noise, not what smoothing and few values hide;
-       that of the minimum holds the whole stretch that the noise does not tell from it.
+       curve goes through nearly all of them, whatever their noise. They cover noise, not what
+       smoothing and few values hide; that of the minimum covers all that does not differ from it.
 
-    Only falls are read. A batch-size curve at equal updates falls and can be read as it is. At equal
-    epochs a larger batch makes fewer updates and the loss rises: nothing to read. Pass ``-losses``
-    to read where such a rise starts and ends; ``minimum`` is then the largest loss.
+    A curve that rises with its value is read from its largest value down: ``direction="rising"``.
+    So do training losses over the batch size at equal epochs, where larger batches make fewer
+    updates; at equal updates they fall. The rule then reads the losses over c / value; since the
+    descent begins at large values, its beginning is ``high`` and its end ``low``.
 
     Args:
         values: shape (k,), above 0, strictly increasing: learning rates or batch sizes.
         losses: shape (k,) or (repeats, k); may be negative, zero, huge or not finite.
+        direction: "falling" reads upward, "rising" from the largest value down.
         seed: of the bootstrap.
         bootstrap: redrawn curves behind the intervals; 0 for none.
 
     Returns:
-        The bounds, in units of ``values``, with 95 % intervals; or why they cannot be told.
+        The bounds, in units of ``values``, with 95 % intervals; or the reason why there are none.
 
     Raises:
-        ValueError: shapes that do not fit, values out of order, a negative ``bootstrap``.
+        ValueError: shapes that do not fit, values out of order, another ``direction``, or a
+            negative ``bootstrap``.
 
     Example:
         >>> x = np.logspace(-5, 0, 60)
         >>> bounds = read_curve(x, 2.3 - 2 / (1 + (x / 1e-3) ** -2))
         >>> bounds.verdict, round(bounds.steepest.value, 4)
         ('read', 0.001)
+        >>> read_curve(x, 2.3 - 2 / (1 + (x / 1e-3) ** 2), direction="rising").verdict
+        'read'
 
     Source: L. N. Smith, "Cyclical Learning Rates for Training Neural Networks" (2017), section 3.3,
     for the two bounds; the shares 10 % and 90 % are ours.
     """
-    x, y = _checked(values, losses, bootstrap)
-    end = finite(y)
-    lost = float(x[end]) if end < x.size else None
-    x, y = x[:end], y[:, :end]
-    shown = valley(x, np.clip(y, -1e150, 1e150).mean(axis=0)) if end else None
-    aside = {"diverges_at": Fact(lost), "valley": Fact(shown)}
-    if end < FEWEST:
-        return _bounds(
-            aside, f"{end} finite losses from the first on; at least {FEWEST} are needed"
-        )
-    part = points(np.log(x), y)
-    if not descends(part.tame, part.runs):
-        more = "; try more values, or repeats" if part.places.size <= FEW else ""
-        return _bounds(aside, f"no fall of the loss stands out of the noise{more}")
-    fit = _fit(part)
-    found = features(fit.smooth, fit.coefficients[None])
-    aside |= _after(part, fit, found, lost)
-    late, early = _ends(part, fit, lost)
-    told = _told(fit, found, seed, bootstrap)
-    return _bounds(aside | _without(told, late, early), _reason(late, early))
-
-
-def _fit(part: Points) -> Fit:
-    kept = max(part.stop, min(FEWEST, part.places.size))
-    smooth = smoother(part.places[:kept])
-    seen = part.capped[:kept]
-    coefficients, strength = smooth.fit(seen[None])
-    return Fit(smooth, seen, coefficients[0], strength[0], part.apart[:, :kept])
-
-
-def _after(part: Points, fit: Fit, found: Features, lost: float | None) -> dict[str, Fact]:
-    """Return where the loss rises and diverges after its minimum."""
-    sd = noise(fit)
-    level = fit.smooth.level @ fit.coefficients
-    up = rise(fit.smooth, level, fit.kept, float(found.bottom[0]), sd)
-    if up is None and part.stop < part.places.size:
-        up = float(part.places[part.stop])
-    back = divergence(part, float(found.minimum[0]), float(found.top[0]), sd)
-    rises = lost if up is None else float(np.exp(up))
-    return {
-        "rises_at": Fact(rises),
-        "diverges_at": Fact(lost if back is None else float(np.exp(back))),
-    }
-
-
-def _ends(part: Points, fit: Fit, lost: float | None) -> tuple[bool, bool]:
-    """Return whether the descent began before the first value, and goes on after the last."""
-    late, early = cut_off(fit.smooth, fit.coefficients, fit.kept, noise(fit))
-    return late, early and lost is None and part.stop == part.places.size
-
-
-def _told(fit: Fit, found: Features, seed: int, bootstrap: int) -> dict[str, Fact]:
-    """Return the four places as values, with intervals where curves are redrawn."""
-    few = len(fit.apart) == 1 and fit.losses.size < FEWEST_REDRAWN
-    draws = redrawn(fit, bootstrap, seed) if bootstrap and not few else None
-    out = {}
-    for name in ("low", "high", "steepest", "minimum"):
-        place = float(getattr(found, name)[0])
-        if not np.isfinite(place):
-            out[name] = UNKNOWN
-            continue
-        ends = interval(place, getattr(draws, name)) if draws else None
-        if ends and name == "minimum":
-            near = basin(fit.smooth, fit.smooth.level @ fit.coefficients, fit.kept, noise(fit))
-            ends = min(ends[0], near[0]), max(ends[1], near[1])
-        low, high = np.exp(ends).tolist() if ends else (None, None)
-        out[name] = Fact(float(np.exp(place)), low, high, len(fit.apart))
-    return out
-
-
-def _without(told: dict[str, Fact], late: bool, early: bool) -> dict[str, Fact]:
-    """Return what remains told where an end of the descent was not seen."""
-    hidden = {"low"} if late else set()
-    hidden |= {"high", "minimum"} if early else set()
-    return {name: UNKNOWN if name in hidden else fact for name, fact in told.items()}
-
-
-def _reason(late: bool, early: bool) -> str:
-    if late and early:
-        return "the loss falls from the first value to the last; take a wider range"
-    if late:
-        return "the loss already falls at the first value; start lower"
-    return "the loss still falls at the last value; go higher" if early else ""
-
-
-def _bounds(facts: dict[str, Fact], reason: str) -> Bounds:
-    names = ("low", "high", "steepest", "minimum", "rises_at", "diverges_at", "valley")
-    shown = {name: facts.get(name, UNKNOWN) for name in names}
-    missing = [n for n in ("low", "high", "steepest") if shown[n].value is None]
-    if missing and not reason:
-        reason = f"the smooth curve shows no {' and no '.join(missing)}"
-    return Bounds(
-        **shown, verdict=CANNOT_TELL if missing else READ, reason=reason if missing else ""
-    )
-
-
-def _checked(values: ArrayLike, losses: ArrayLike, bootstrap: int) -> tuple[Array, Array]:
-    x = np.asarray(values, dtype=np.float64)
-    y = np.atleast_2d(np.asarray(losses, dtype=np.float64))
-    if x.ndim != 1 or y.ndim != 2 or y.shape[1] != x.size or len(y) == 0:
-        raise ValueError(
-            f"losses: expected shape ({x.size},) or (repeats, {x.size}) for values of shape {x.shape}, got {np.shape(losses)}"
-        )
-    if not (np.isfinite(x) & (x > 0)).all() or (np.diff(x) <= 0).any():
-        raise ValueError("values: expected finite, above 0, strictly increasing; sort them first")
+    x, y = checked("values", values, losses)
+    if direction not in ("falling", "rising"):
+        raise ValueError(f"direction: expected 'falling' or 'rising', got {direction!r}")
     if bootstrap < 0:
         raise ValueError(f"bootstrap: expected 0 or more redrawn curves, got {bootstrap}")
+    if direction == "falling":
+        return _read_upward(x, y, seed, bootstrap)
+    scale = float(x[0] * x[-1])
+    return _mirrored(_read_upward(scale / x[::-1], y[:, ::-1], seed, bootstrap), scale)
+
+
+def _read_upward(x: Floats, y: Floats, seed: int, bootstrap: int) -> Bounds:
+    bad = ~np.isfinite(y).all(axis=0)
+    end = int(bad.argmax()) if bad.any() else x.size
+    lost = float(x[end]) if end < x.size else None
+    x, y = x[:end], y[:, :end]
+    suggestion = valley(x, np.clip(y, -LARGEST, LARGEST).mean(axis=0))
+    bounds = Bounds(diverges_at=Fact(lost), valley=Fact(suggestion), finite=end)
+    if end < FEWEST:
+        return replace(bounds, reason=Reason.TOO_SHORT)
+    seen = points(np.log(x), y)
+    if not has_descent(seen):
+        few = seen.places.size <= FEW
+        return replace(bounds, reason=Reason.NO_DESCENT_OF_FEW if few else Reason.NO_DESCENT)
+    fit = _fit(seen)
+    shown = features(fit.smoother, fit.coefficients[None])
+    starts, ends = truncated_ends(fit)
+    ends = ends and lost is None and seen.stop == seen.places.size
+    hidden = ({"low"} if starts else set()) | ({"high", "minimum"} if ends else set())
+    places = {n: p for n, p in _estimates(fit, shown, seed, bootstrap).items() if n not in hidden}
+    reason = None if {"low", "high", "steepest"} <= set(places) else Reason.NOT_SHOWN
+    if hidden:
+        reason = Reason.FALLS_AT_START if starts else Reason.FALLS_AT_END
+        reason = Reason.FALLS_THROUGHOUT if starts and ends else reason
+    return replace(bounds, **places, **_after_minimum(seen, fit, shown, lost), reason=reason)
+
+
+def _fit(seen: Points) -> Fit:
+    count = max(seen.stop, min(FEWEST, seen.places.size))
+    smooth, losses = smoother(seen.places[:count]), seen.capped[:count]
+    coefficients, shrinkage = smooth.fit(losses[None])
+    return Fit(smooth, losses, coefficients[0], shrinkage[0], seen.deviations[:, :count])
+
+
+def _after_minimum(seen: Points, fit: Fit, shown: Features, lost: float | None) -> dict[str, Any]:
+    """Return where the loss rises and diverges after its minimum; ``lost``: where it is not finite."""
+    rises = rise(fit, float(shown.bottom[0]))
+    if rises is None and seen.stop < seen.places.size:
+        rises = float(seen.places[seen.stop])
+    diverges = divergence(seen, float(shown.minimum[0]), float(shown.top[0]), fit.noise)
+    places = {"rises_at": rises, "diverges_at": diverges}
+    return {n: Fact(lost if p is None else float(np.exp(p))) for n, p in places.items()}
+
+
+def _estimates(fit: Fit, shown: Features, seed: int, bootstrap: int) -> dict[str, Any]:
+    """Return the places that the curve shows, as values, with intervals where curves are redrawn."""
+    few = len(fit.deviations) == 1 and fit.losses.size < _FEWEST_REDRAWN
+    draws = _redrawn(fit, bootstrap, seed) if bootstrap and not few else None
+    facts = {}
+    for name in ("low", "high", "steepest", "minimum"):
+        place = float(getattr(shown, name)[0])
+        if not np.isfinite(place):
+            continue
+        ends = _interval(place, getattr(draws, name)) if draws else None
+        if ends and name == "minimum":
+            region = minimum_region(fit)
+            ends = min(ends[0], region[0]), max(ends[1], region[1])
+        low, high = np.exp(ends).tolist() if ends else (None, None)
+        facts[name] = Fact(float(np.exp(place)), low, high, len(fit.deviations))
+    return facts
+
+
+def _redrawn(fit: Fit, count: int, seed: int) -> Features:
+    """Return the features of ``count`` curves with the noise of this one drawn anew.
+
+    Each is f + ε r + Σ wⱼ dⱼ: the smooth curve; its residuals with signs drawn for runs of
+    neighbors, so that noise keeps its size along the axis and some of its memory; and, with
+    several repeats, the smoothed deviations of repeats drawn with replacement.
+
+    Source: C. F. J. Wu, "Jackknife, bootstrap and other resampling methods" (1986), section 7.
+    """
+    rng = generator(seed, "ranges", "bootstrap")
+    mean, size, smooth = fit.mean, fit.losses.size, fit.smoother
+    residuals = (fit.losses - mean) * np.sqrt(size / fit.free)
+    runs = -(-(size + _RUN) // _RUN)
+    signs = np.repeat(rng.choice([-1.0, 1.0], size=(count, runs)), _RUN, axis=1)
+    start = rng.integers(_RUN, size=count)[:, None] + np.arange(size)
+    drawn = mean + residuals * np.take_along_axis(signs, start, axis=1)
+    repeats = len(fit.deviations)
+    if repeats > 1:
+        weight = rng.multinomial(repeats, np.full(repeats, 1 / repeats), size=count) / repeats
+        shift = ((fit.deviations @ smooth.basis) * fit.shrinkage) @ smooth.basis.T
+        drawn = drawn + np.sqrt(repeats / (repeats - 1)) * (weight @ shift)
+    return features(smooth, smooth.fit(drawn)[0])
+
+
+def _interval(value: float, draws: Floats) -> tuple[float, float] | None:
+    """Return the interval of a place from its redrawn places, None where most have none.
+
+    A smooth curve is flatter than the truth, and redrawn ones flatter again. So their distances from
+    ``value`` are mirrored, [2v − q₊, 2v − q₋]; the interval also covers the one not mirrored.
+
+    Source: A. C. Davison and D. V. Hinkley, "Bootstrap Methods and their Application" (1997), 5.2
+    and 5.3.
+    """
+    shown = draws[np.isfinite(draws)]
+    if shown.size < max(2, draws.size // 2):
+        return None
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(shown, [tail, 1 - tail])
+    reach = low, high, 2 * value - high, 2 * value - low
+    return float(min(reach)), float(max(reach))
+
+
+def _mirrored(bounds: Bounds, scale: float) -> Bounds:
+    """Return the bounds of a curve that was read over ``scale`` / value."""
+    turned: dict[str, Any] = vars(bounds) | {"direction": "rising"}
+    turned |= {n: inverse(fact, scale) for n, fact in turned.items() if isinstance(fact, Fact)}
+    return Bounds(**turned | {"low": turned["high"], "high": turned["low"]})
+
+
+def inverse(place: Fact, scale: float = 1.0) -> Fact:
+    """Return ``scale`` / ``place``; the ends of its interval trade places."""
+    value, low, high = (
+        None if number is None else scale / float(number)
+        for number in (place.value, place.high, place.low)
+    )
+    return Fact(value, low, high, place.n)
+
+
+def checked(name: str, values: ArrayLike, losses: ArrayLike) -> tuple[Floats, Floats]:
+    """Return values, shape (k,), and losses, shape (repeats, k), or raise ``ValueError``."""
+    x = np.asarray(values, dtype=np.float64)
+    y = np.atleast_2d(np.asarray(losses, dtype=np.float64))
+    if x.ndim != 1 or not x.size or y.ndim != 2 or y.shape[1] != x.size or not len(y):
+        raise ValueError(
+            f"losses: expected shape ({x.size},) or (repeats, {x.size}), one loss for each of the "
+            f"{name}, at least one, got {np.shape(losses)}"
+        )
+    if not (np.isfinite(x) & (x > 0)).all() or (np.diff(x) <= 0).any():
+        raise ValueError(f"{name}: expected finite, above 0, strictly increasing; sort them first")
     return x, y

@@ -3,19 +3,26 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
-from firstlight.ranges.curve.read import CANNOT_TELL, READ, Bounds, read_curve
+from firstlight.ranges.curve.read import (
+    CANNOT_TELL,
+    FEWEST,
+    READ,
+    UNKNOWN,
+    Bounds,
+    checked,
+    inverse,
+    read_curve,
+)
 from firstlight.record import Fact
 from firstlight.seeds import generator
-
-Array = NDArray[np.float64]
+from firstlight.types import Floats, Numbers
 
 EDGE, FLAT, LARGER = "at the edge", "flat", "larger is better"
 
-_FEWEST = 5  # sizes that the rule needs
-_SHUFFLES, _ALARM = 999, 0.02  # of the test whether repeats agree on which sizes are better
+_SHUFFLES, _ALPHA = 999, 0.02  # of the test whether repeats agree on which sizes are better
 
 
 @dataclass(frozen=True)
@@ -31,16 +38,20 @@ class SizeBounds:
             largest; "larger is better" where the loss falls with the size; or "cannot tell", with
             the bounds None.
         reason: what was not read and why, in sentences; empty when read.
-        low_told: whether ``low`` lies inside the sizes tried.
-        high_told: whether ``high`` does.
+        low_inside: whether ``low`` lies inside the sizes tried.
+        high_inside: whether ``high`` does.
+
+    Example:
+        >>> SizeBounds(reason="Nothing was read.").verdict
+        'cannot tell'
     """
 
-    low: Fact
-    high: Fact
-    verdict: str
-    reason: str
-    low_told: bool
-    high_told: bool
+    low: Fact = UNKNOWN
+    high: Fact = UNKNOWN
+    verdict: str = CANNOT_TELL
+    reason: str = ""
+    low_inside: bool = False
+    high_inside: bool = False
 
 
 def read_sizes(
@@ -55,7 +66,7 @@ def read_sizes(
     Where the curve still falls at the smallest size, or still rises at the largest, that bound is
     the size at this end, and ``reason`` says so. Sizes are called equally good only if repeats do
     not agree on which are better: shuffling the losses of each repeat by itself must give means as
-    far apart in more than 2 % of the shuffles. With a single repeat, neighbours must not be alike,
+    far apart in more than 2 % of the shuffles. With a single repeat, neighbors must not be alike,
     by the squared differences of their ranks.
 
     If the loss rather falls with the size, the rate is too high for small batches: b_min is where
@@ -70,133 +81,98 @@ def read_sizes(
         seed: of the bootstrap.
         bootstrap: number of resamples.
 
+    Returns:
+        The bounds with 95 % intervals, or the reason why there are none.
+
     Raises:
         ValueError: the shapes do not fit, or sizes are not rising.
 
     Example:
         >>> sizes = 2.0 ** np.arange(3, 15)
-        >>> found = read_sizes(sizes, 1 / (1 + (512 / sizes) ** 2), bootstrap=0)
-        >>> found.verdict, 100 < found.low.value < 512 < found.high.value < 2600
+        >>> bounds = read_sizes(sizes, 1 / (1 + (512 / sizes) ** 2), bootstrap=0)
+        >>> bounds.verdict, 100 < bounds.low.value < 512 < bounds.high.value < 2600
         ('read', True)
 
     Source: L. N. Smith, "Cyclical learning rates for training neural networks" (2017), section 3.3,
     for the rule; S. L. Smith et al., "Don't decay the learning rate, increase the batch size"
     (2018), section 2, for the noise of lr / B; R. Bartels, "The rank version of von Neumann's ratio
-    test for randomness" (1982), for neighbours that are alike.
+    test for randomness" (1982), for neighbors that are alike.
     """
-    b, y = _checked(sizes, losses)
-    first, end = _finite_part(y)
+    b, y = checked("sizes", sizes, losses)
+    finite: Numbers = np.all(np.isfinite(y), axis=0)
+    end = finite.size - int(finite[::-1].argmax()) if finite.any() else 0
+    first = 1 + int(np.flatnonzero(~finite[:end]).max(initial=-1))
     b, y = b[first:end], y[:, first:end]
-    if b.size < _FEWEST:
-        reason = f"Only {b.size} neighbouring sizes have a finite loss, at least {_FEWEST} needed."
-        return SizeBounds(Fact(None), Fact(None), CANNOT_TELL, reason, False, False)
-    found = read_curve(1 / b[::-1], y[:, ::-1], seed=seed, bootstrap=bootstrap)
-    if found.steepest.value is not None:
+    if b.size < FEWEST:
+        reason = f"Only {b.size} neighboring sizes have a finite loss, at least {FEWEST} needed."
+        return SizeBounds(reason=reason)
+    # not direction="rising", whose axis c/B rounds differently
+    downward = read_curve(1 / b[::-1], y[:, ::-1], seed=seed, bootstrap=bootstrap)
+    if downward.steepest.value is not None:
         which = " with a finite loss" if first else ""
-        return _rising(b, _inverse(found.high), _inverse(found.low), which)
+        return _rising(b, inverse(downward.high), inverse(downward.low), which)
     upward = read_curve(b, y, seed=seed, bootstrap=bootstrap)
     if upward.steepest.value is not None and upward.rises_at.value is None:
         return _falling(b, upward)
-    return _no_fall(b, len(y), _agree(y, seed))
+    return _no_fall(b, len(y), _differ(y, seed))
 
 
-def _rising(b: Array, low: Fact, high: Fact, which: str) -> SizeBounds:
-    """Return the bounds of a curve that rises with the size; at its ends where one is not told."""
-    told = low.value is not None, high.value is not None
+def _rising(b: Floats, low: Fact, high: Fact, which: str) -> SizeBounds:
+    """Return the bounds of a curve that rises with the size; at its ends where one is unknown."""
     reasons = []
-    if not told[0]:
+    if low.value is None:
         reasons.append(f"The loss still falls at {b[0]:g}, the smallest size{which}.")
-    if not told[1]:
+    if high.value is None:
         reasons.append(f"The loss still rises at {b[-1]:g}, the largest size.")
     return SizeBounds(
-        low if told[0] else Fact(float(b[0])),
-        high if told[1] else Fact(float(b[-1])),
-        READ if all(told) else EDGE,
+        Fact(float(b[0])) if low.value is None else low,
+        Fact(float(b[-1])) if high.value is None else high,
+        EDGE if reasons else READ,
         " ".join(reasons),
-        *told,
+        low_inside=low.value is not None,
+        high_inside=high.value is not None,
     )
 
 
-def _no_fall(b: Array, repeats: int, agree: bool) -> SizeBounds:
-    """Return what can be said where no descent was found, up or down."""
-    if agree:
+def _falling(b: Floats, upward: Bounds) -> SizeBounds:
+    """Return the bounds where larger batches learn better even from equally many samples."""
+    reason = (
+        "The loss falls with the batch size: the learning rate is too high for small batches; "
+        "try a lower one."
+    )
+    largest = Fact(float(b[-1]))
+    low = upward.high if upward.high.value is not None else largest
+    return SizeBounds(low, largest, LARGER, reason, low_inside=True)
+
+
+def _no_fall(b: Floats, repeats: int, differ: bool) -> SizeBounds:
+    """Return what is known where no descent is significant, up or down."""
+    if differ:
         reason = (
             f"The sizes from {b[0]:g} to {b[-1]:g} differ beyond the noise, but these {b.size} do not "
             f"show where; try more sizes."
         )
-        return SizeBounds(Fact(None), Fact(None), CANNOT_TELL, reason, False, False)
+        return SizeBounds(reason=reason)
     reason = (
         f"No size from {b[0]:g} to {b[-1]:g} learns better than another beyond the noise, in this "
         f"budget: all are equally good."
     )
     if repeats == 1:
         reason += " More than one repeat would make sure."
-    return SizeBounds(Fact(float(b[0])), Fact(float(b[-1])), FLAT, reason, False, False)
+    return SizeBounds(Fact(float(b[0])), Fact(float(b[-1])), FLAT, reason)
 
 
-def _agree(y: Array, seed: int) -> bool:
-    """Say whether the order of the sizes means anything, by shuffling each repeat by itself.
+def _differ(y: Floats, seed: int) -> bool:
+    """Return whether the order of the sizes means anything, by shuffling each repeat by itself.
 
-    Several repeats must agree on which sizes are better; a single one must have neighbours alike.
+    Several repeats must agree on which sizes are better; a single one must have neighbors alike.
     """
+
+    def order(losses: Floats) -> float:
+        if len(losses) > 1:
+            return float(losses.mean(axis=0).var())
+        return -float((np.diff(rankdata(losses[0])) ** 2).sum())
+
     rng = generator(seed, "sizes", "shuffles")
-    order = _spread if len(y) > 1 else _likeness
     shuffled = np.array([order(rng.permuted(y, axis=1)) for _ in range(_SHUFFLES)])
-    return bool((1 + np.sum(shuffled >= order(y))) / (1 + _SHUFFLES) <= _ALARM)
-
-
-def _spread(y: Array) -> float:
-    """Return how far the sizes' means over the repeats lie apart."""
-    return float(y.mean(axis=0).var())
-
-
-def _likeness(y: Array) -> float:
-    """Return minus the squared distances between the ranks of neighbouring sizes."""
-    return -float((np.diff(rankdata(y[0])) ** 2).sum())
-
-
-def _falling(b: Array, upward: Bounds) -> SizeBounds:
-    """Return the bounds where larger batches learn better even from equally many samples."""
-    reason = (
-        "The loss falls with the batch size: the learning rate is too high for small batches; "
-        "try a lower one."
-    )
-    low = upward.high if upward.high.value is not None else Fact(float(b[-1]))
-    return SizeBounds(low, Fact(float(b[-1])), LARGER, reason, True, False)
-
-
-def _inverse(fact: Fact) -> Fact:
-    """Return the size of a place on the axis of 1/B."""
-
-    def back(place: float | None) -> float | None:
-        return None if place is None else 1 / place
-
-    value = None if fact.value is None else float(fact.value)
-    return Fact(back(value), back(fact.high), back(fact.low), fact.n)
-
-
-def _finite_part(y: Array) -> tuple[int, int]:
-    """Return where the sizes begin and end that are finite from the largest such size down."""
-    finite = [bool(np.isfinite(column).all()) for column in y.T]
-    end = len(finite)
-    while end and not finite[end - 1]:
-        end -= 1
-    first = end
-    while first and finite[first - 1]:
-        first -= 1
-    return first, end
-
-
-def _checked(sizes: ArrayLike, losses: ArrayLike) -> tuple[Array, Array]:
-    b = np.asarray(sizes, dtype=np.float64)
-    y = np.atleast_2d(np.asarray(losses, dtype=np.float64))
-    if b.ndim != 1 or y.ndim != 2 or not len(y) or y.shape[1] != b.size or b.size == 0:
-        raise ValueError(
-            f"losses: expected shape ({b.size},) or (repeats, {b.size}), one loss for each size, "
-            f"got {np.shape(losses)}"
-        )
-    if not (np.isfinite(b) & (b > 0)).all() or (np.diff(b) <= 0).any():
-        raise ValueError(
-            f"sizes: expected above 0 and strictly increasing, got {b.tolist()}; sort them"
-        )
-    return b, y
+    return bool((1 + np.sum(shuffled >= order(y))) / (1 + _SHUFFLES) <= _ALPHA)

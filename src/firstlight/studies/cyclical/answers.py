@@ -1,252 +1,212 @@
-"""The answers to questions 4.1 to 4.7, worded from the facts of a run."""
+"""The answers to questions 4.1 to 4.7, computed from the facts and from nothing else.
 
-from collections.abc import Mapping
+One policy is called better than another only where the 95 % interval of their paired difference in
+test accuracy excludes zero.
+"""
 
-from firstlight.studies.cyclical.config import CyclicalConfig
-from firstlight.record import Fact
+from collections.abc import Sequence
+from itertools import combinations
+
+from firstlight.record import Facts, Outcome, Record, Verdict, fact_of
 from firstlight.stats import direction
-
-Facts = Mapping[str, Fact]
-
-NAMES = {
-    "fixed_low": "the fixed rate lr_min",
-    "fixed_high": "the fixed rate lr_max",
-    "cyclical_rate": "the cyclical learning rate",
-    "growing_batch": "the cyclical batch size that grows",
-    "shrinking_batch": "the cyclical batch size that shrinks",
-}
-"""How a sentence calls each policy."""
-
-MINUS = "−"
+from firstlight.studies.cyclical.labels import BATCHES, BUDGETS, CYCLICAL, LOWEST, POLICY, RANGES
+from firstlight.text import counted, digits, estimate, listed, number, sentence, value
 
 
-def _number(fact: Fact) -> float:
-    return float(fact.value)  # type: ignore[arg-type]  # these facts are numbers
-
-
-def _size(value: float | None) -> str:
-    """Return a rate or a size in three digits, without exponent where that is readable."""
-    if value is None:
-        return "not told"
-    text = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-    return text.replace("e-0", "e-").replace("-", MINUS)
-
-
-def _with_interval(fact: Fact) -> str:
-    value = None if fact.value is None else _number(fact)
-    if fact.low is None or fact.high is None:
-        return _size(value)
-    return f"{_size(value)} (95 % interval {_size(fact.low)} to {_size(fact.high)})"
-
-
-def _seeds(fact: Fact) -> str:
-    return f"n = {fact.n} seed" + ("s" if fact.n != 1 else "")
-
-
-def _share(fact: Fact) -> str:
-    text = f"{100 * _number(fact):.2f} %"
-    if fact.low is None or fact.high is None:
-        return f"{text} ({_seeds(fact)}, so no interval)"
-    return f"{text} (95 % interval {100 * fact.low:.2f} to {100 * fact.high:.2f} %, {_seeds(fact)})"
-
-
-def _points(fact: Fact) -> str:
-    text = f"{100 * _number(fact):+.2f} points".replace("-", MINUS)
-    if fact.low is None or fact.high is None:
-        return f"{text} ({_seeds(fact)}, so no interval)"
-    span = f"{100 * fact.low:.2f} to {100 * fact.high:.2f}".replace("-", MINUS)
-    return f"{text} (95 % interval {span}, {_seeds(fact)})"
-
-
-def _pair(facts: Facts, first: str, second: str, head: str) -> Fact:
-    """Return first − second, whichever way round the record holds it."""
-    found = facts.get(f"{head}.{first}.{second}")
-    if found is not None:
-        return found
-    other = facts[f"{head}.{second}.{first}"]
-    ends = [None if end is None else -end for end in (other.high, other.low)]
-    return Fact(-_number(other), ends[0], ends[1], other.n)
-
-
-def compared(facts: Facts, first: str, second: str, head: str = "difference") -> str:
-    """Return whether ``first`` scores better than ``second`` on the test set, with the numbers."""
-    fact = _pair(facts, first, second, head)
-    sign = direction(fact)
-    if sign == 0:
-        return (
-            f"cannot tell at this n whether {NAMES[first]} or {NAMES[second]} is better: "
-            f"{_points(fact)}"
-        )
-    better, worse = (first, second) if sign > 0 else (second, first)
-    return f"{NAMES[better]} is better than {NAMES[worse]}: {_points(_pair(facts, better, worse, head))}"
-
-
-def _data_set(facts: Facts) -> str:
-    def count(name: str) -> str:
-        return f"{int(_number(facts[f'images.{name}'])):,}"
-
-    least, most = count("least_per_class"), count("most_per_class")
-    each = f"{least} images each" if least == most else f"{least} to {most} images each"
-    shown = ", ".join(str(facts[f"example.{i}"].value) for i in range(3))
-    return (
-        f"{facts['data'].value} has {count('total')} images in {count('classes')} classes, {each}: "
-        f"{count('official_train')} for training and {count('official_test')} for the test. Of the "
-        f"former this run trains on {count('train')} and holds out {count('validation')} for "
-        f"validation; of the latter it uses {count('test')}, once. Shown: three typical images each "
-        f"of {shown}."
-    )
-
-
-def _read(facts: Facts, kind: str) -> str:
-    if facts[f"{kind}.verdict"].value != "read":
-        return f"the bounds cannot be told: {facts[f'{kind}.reason'].value}"
-    return (
-        f"the loss starts to fall at {_with_interval(facts[f'{kind}.low'])} and slows at "
-        f"{_with_interval(facts[f'{kind}.high'])}; it is steepest at "
-        f"{_size(_told(facts, f'{kind}.steepest'))}, lowest at "
-        f"{_size(_told(facts, f'{kind}.minimum'))}"
-    )
-
-
-def _told(facts: Facts, name: str) -> float | None:
-    return None if facts[name].value is None else _number(facts[name])
-
-
-def _rates(facts: Facts, config: CyclicalConfig) -> str:
-    source = {
-        "candidates": "the candidates' curve", "ramp": "the ramp",
-        "lowest loss": "the candidate with the lowest loss and the one below it",
-    }[str(facts["lr_source"].value)]  # fmt: skip
-    how = "a run each" if config.range_mode == "runs" else "plateaus of one run"
-    return (
-        f"lr_min = {_with_interval(facts['lr_min'])} and lr_max = "
-        f"{_with_interval(facts['lr_max'])}, from {source}. With {config.candidates} candidates "
-        f"({how}, {_epochs(config.range_epochs)}) "
-        f"{_read(facts, 'candidates')}; over the ramp, whose rate grows at every update, "
-        f"{_read(facts, 'ramp')}."
-    )
-
-
-def _epochs(count: float) -> str:
-    return f"{count:g} epoch" + ("" if count == 1 else "s")
-
-
-def _cyclical_rate(facts: Facts, config: CyclicalConfig) -> str:
-    if "cyclical_rate" not in config.policies:
-        return "cannot tell: the cyclical learning rate was not trained in this run."
-    return (
-        f"With the learning rate moving between lr_min and lr_max in {config.cycles} cycles whose "
-        f"amplitude decays to {config.final_amplitude:g}, after {_epochs(config.epochs)} of batch "
-        f"size {config.batch_size}: validation loss "
-        f"{_number(facts['final_loss.cyclical_rate']):.3f}, best validation accuracy "
-        f"{_share(facts['best_accuracy.cyclical_rate'])}, test accuracy "
-        f"{_share(facts['test_accuracy.cyclical_rate'])}."
-    )
-
-
-def _trend(facts: Facts, kind: str, seen: str) -> str:
-    """Return what a batch-size curve shows; ``seen`` says it where a trend was found."""
-    reason = facts[f"batch_{kind}.reason"].value
-    if facts[f"batch_{kind}.steepest"].value is None:
-        return f"at equal {kind} no trend can be told: {reason}"
-    told = facts[f"batch_{kind}.verdict"].value == "read"
-    return f"at equal {kind} {seen}" + ("" if told else f" ({reason})")
-
-
-def _batch_test(facts: Facts) -> str:
-    first = _trend(
-        facts, "epochs",
-        "the loss rises with the batch size, the other way round than with the learning rate, since "
-        "larger batches make fewer updates",
-    )  # fmt: skip
-    second = _trend(
-        facts, "updates", "it falls as the batch size grows, as it does with the learning rate"
-    )
-    return f"At the fixed rate lr_min, {first}; {second}."
-
-
-def _batch_bounds(facts: Facts) -> str:
-    parts = []
-    for name in ("batch_min", "batch_max"):
-        edge = facts[f"{name}_source"].value == "edge"
-        why = "the edge of the sizes tried, since the curve cannot tell" if edge else "read"
-        text = _size(_number(facts[name])) if edge else _with_interval(facts[name])
-        parts.append(f"{name.replace('batch', 'b')} = {text} ({why})")
-    noise = facts["noise_scale.after"]
-    return (
-        f"{parts[0]}; {parts[1]}, from the curve at equal epochs, read from large batches to small "
-        f"ones. The gradient noise scale is {_with_interval(facts['noise_scale.before'])} before "
-        f"training and {_with_interval(noise)} after it (median over trainings): the batch size "
-        f"beyond which larger ones hardly save updates. The algorithm that finds the bounds by "
-        f"itself is drawn as a block diagram."
-    )
-
-
-def _trajectory(facts: Facts, config: CyclicalConfig) -> str:
-    argument = (
-        "The noise of stochastic gradient descent goes with lr / (B (1 − momentum)); so the "
-        "counterpart of a decaying learning rate is a growing batch size"
-    )
-    pair = ("growing_batch", "shrinking_batch")
-    if not set(pair) <= set(config.policies):
-        return f"{argument}; not both were trained in this run, so it was not measured."
-    fact = _pair(facts, *pair, "difference")
-    meets = {1: "The measurement agrees", -1: "The measurement contradicts", 0: "Measured"}
-    updates = [int(_number(facts[f"updates.{policy}"])) for policy in pair]
-    low, used, high = (
-        _size(_number(facts[name])) for name in ("batch_min", "batch_used", "batch_max")
-    )
-    span = f"between b_min = {low} and " + (
-        f"b_max = {high}" if used == high else f"{used}, a tenth of the images and below b_max"
-    )
-    return (
-        f"{argument}. Both batch policies move {span}. "
-        f"{meets[direction(fact)]}: {compared(facts, *pair)}. For the same images the "
-        f"growing one makes {updates[0]:,} updates, the shrinking one {updates[1]:,}, both at "
-        f"lr_min. Test accuracy: growing {_share(facts['test_accuracy.growing_batch'])}, shrinking "
-        f"{_share(facts['test_accuracy.shrinking_batch'])}."
-    )
-
-
-def _comparison(facts: Facts, config: CyclicalConfig) -> str:
-    scores = {p: _number(facts[f"best_accuracy.{p}"]) for p in config.policies}
-    order = sorted(scores, key=lambda policy: -scores[policy])
-    best = order[0]
-    lines = [
-        f"On the test set, {compared(facts, 'cyclical_rate', batch)}."
-        for batch in ("growing_batch", "shrinking_batch")
-        if {"cyclical_rate", batch} <= set(order)
+def answers(record: Record) -> list[Verdict]:
+    """Return the verdict on each question."""
+    facts = record.facts
+    return [
+        _data_set(facts),
+        _rates(facts),
+        _cyclical_rate(record),
+        _batch_sizes(facts),
+        _batch_bounds(facts),
+        _grow_or_shrink(record),
+        _best(record),
     ]
-    lines += [
-        "Best validation accuracy: "
-        + ", ".join(f"{NAMES[p]} {_share(facts[f'best_accuracy.{p}'])}" for p in order)
-        + "."
-    ]
-    for other in order[1:]:
-        text = f"On the test set, {compared(facts, best, other)}."
-        if text not in lines:
-            lines.append(text)
-    if len(order) == 1:
-        lines.append("Only one policy was trained, so there is nothing to compare.")
-    return " ".join(lines)
 
 
-def answers(facts: Facts, config: CyclicalConfig, stand_in: str | None) -> dict[str, str]:
-    """Return question → answer, every number and every direction taken from the facts.
-
-    Args:
-        facts: of the whole run.
-        config: the study's parameters.
-        stand_in: the name of the data that stand in for Fashion-MNIST, or None.
-    """
-    found = {
-        "4.1": _data_set(facts),
-        "4.2": _rates(facts, config),
-        "4.3": _cyclical_rate(facts, config),
-        "4.4": _batch_test(facts),
-        "4.5": _batch_bounds(facts),
-        "4.6": _trajectory(facts, config),
-        "4.7": _comparison(facts, config),
+def remarks(record: Record) -> dict[str, list[str]]:
+    """Return what the page says below each verdict."""
+    facts = record.facts
+    said = {
+        "4.2": [_range_test(facts, test) for test in RANGES],
+        "4.4": [_unread(facts, f"batch_{b}", f"the curve at equal {b}") for b in BUDGETS],
+        "4.5": [_noise(facts)],
+        "4.6": [_updates(facts)] if _trained(record, BATCHES) else [],
+        "4.7": [_clear(record)],
     }
-    prefix = "" if stand_in is None else f"On {stand_in} (stand-in data): "
-    return {question: prefix + text for question, text in found.items()}
+    return {question: list(filter(None, words)) for question, words in said.items()}
+
+
+def _trained(record: Record, policies: Sequence[str]) -> list[str]:
+    """Return those of the policies that the record compares, none if there is only one."""
+    there = [policy for policy in policies if policy in record.config["policies"]]
+    return there if len(there) > 1 else []
+
+
+def _data_set(facts: Facts) -> Verdict:
+    parts = ("total", "classes", "train", "test", "least_per_class", "most_per_class")
+    total, classes, train, test, least, most = (value(facts.get("images", part=p)) for p in parts)
+    each = least if least == most else f"{least} to {most}"
+    return Verdict(
+        "4.1",
+        "answered",
+        f"{facts.get('data').value} has {total} images in {classes} classes, {each} each; this run "
+        f"trains on {train} of them and tests on {test}.",
+        [fact_of("images", part=part) for part in parts],
+    )
+
+
+def _rates(facts: Facts) -> Verdict:
+    low, high = (estimate(facts.get(name), "log") for name in ("lr_min", "lr_max"))
+    source = str(facts.get("lr_source").value)
+    claim = (
+        f"No bounds could be read; training uses lr_max = {high}, the candidate with the lowest "
+        f"loss, and lr_min = {low}, the one below it."
+    )
+    if source != LOWEST:
+        where = RANGES[source]
+        claim = f"The loss starts to fall at lr_min = {low} and slows at lr_max = {high}, read from {where}."
+    outcome: Outcome = "cannot-tell" if source == LOWEST else "answered"
+    return Verdict("4.2", outcome, claim, [fact_of(f"lr_{n}") for n in ("min", "max", "source")])
+
+
+def _unread(facts: Facts, curve: str, name: str) -> str:
+    """Return why not everything could be read from a curve; "" where it could."""
+    reason = facts.get(curve, about="reason").value
+    return f"Not everything could be read from {name}: {reason}." if reason else ""
+
+
+def _range_test(facts: Facts, test: str) -> str:
+    """Return what a range test shows that the verdict does not rest on, or why it shows nothing."""
+    unread = _unread(facts, test, RANGES[test])
+    if unread or test == facts.get("lr_source").value:
+        return unread
+    low, high = (estimate(facts.get(test, place=place), "log") for place in ("low", "high"))
+    return f"From {RANGES[test]} the bounds would be {low} and {high}."
+
+
+def _cyclical_rate(record: Record) -> Verdict:
+    if "cyclical_rate" not in record.config["policies"]:
+        return Verdict("4.3", "not-run", "The cyclical learning rate was not part of this run.")
+    right = estimate(record.facts.get("test_accuracy", policy="cyclical_rate"), "percent")
+    return Verdict(
+        "4.3",
+        "answered",
+        f"After {counted(record.config['epochs'], 'epoch')} with the cyclical learning rate the "
+        f"network classifies {right} of the test images correctly.",
+        [
+            fact_of(n, policy="cyclical_rate")
+            for n in ("test_accuracy", "best_accuracy", "final_loss")
+        ],
+    )
+
+
+def _batch_sizes(facts: Facts) -> Verdict:
+    rises, falls = (facts.get(f"batch_{b}", place="steepest").value is not None for b in BUDGETS)
+    unknown = "no trend could be determined"
+    epochs = "the loss rises with the batch size" if rises else unknown
+    updates = "it falls, as over the learning rate" if falls else unknown
+    outcome: Outcome = "answered" if rises or falls else "cannot-tell"
+    claim = f"{'No: at' if rises else 'At'} equal epochs {epochs}; at equal updates {updates}."
+    evidence = [fact_of(f"batch_{budget}", place="steepest") for budget in BUDGETS]
+    return Verdict("4.4", outcome, claim, evidence)
+
+
+def _batch_bounds(facts: Facts) -> Verdict:
+    bounds, sources = [], []
+    for name, edge in (("min", "smallest"), ("max", "largest")):
+        sources.append(facts.get(f"batch_{name}_source").value)
+        how = f"the {edge} size tried" if sources[-1] == "edge" else "read at equal epochs"
+        bounds.append(f"b_{name} is {estimate(facts.get(f'batch_{name}'), 'log')}, {how}")
+    return Verdict(
+        "4.5",
+        "answered" if "read" in sources else "cannot-tell",
+        f"{'; '.join(bounds)}; the block diagram finds both automatically.",
+        [fact_of(f"batch_{name}") for name in ("min", "max", "min_source", "max_source")],
+    )
+
+
+def _noise(facts: Facts) -> str:
+    before, after = (estimate(facts.get("noise_scale", when=w), "log") for w in ("before", "after"))
+    return (
+        f"The gradient noise scale, beyond which larger batches hardly save updates, is {before} "
+        f"images before training and {after} after it."
+    )
+
+
+def _grow_or_shrink(record: Record) -> Verdict:
+    if not _trained(record, BATCHES):
+        claim = "Growing and shrinking batch sizes were not both part of this run."
+        return Verdict("4.6", "not-run", claim)
+    difference = record.facts.pair("difference", *BATCHES)
+    sign, seeds = direction(difference), counted(record.config["seeds"], "seed")
+    if sign:
+        word, better = ("grow", BATCHES[0]) if sign > 0 else ("shrink", BATCHES[1])
+        gap = estimate(difference if sign > 0 else -difference, "gap")
+        claim = f"It should {word}: {POLICY[better].long} is better on the test set, by {gap} over {seeds}."
+    else:
+        gap = estimate(difference, "points")
+        claim = f"Whether it should grow or shrink could not be determined from {seeds}: growing minus shrinking is {gap}."
+    evidence = [fact_of("test_accuracy", policy=policy) for policy in BATCHES]
+    return Verdict("4.6", "better" if sign else "cannot-tell", claim, evidence)
+
+
+def _updates(facts: Facts) -> str:
+    """Say how the theory fares, and what the two policies of the batch size differ in."""
+    sign = direction(facts.pair("difference", *BATCHES))
+    verb = {1: "agrees with", -1: "contradicts", 0: "does not decide about"}[sign]
+    grow, shrink = (number(facts.value("updates", policy=policy)) for policy in BATCHES)
+    low, used, high = (digits(facts.value(f"batch_{name}")) for name in ("min", "used", "max"))
+    cut = "" if used == high else ", a tenth of the images and below b_max"
+    guess = number(100 / facts.value("images", part="classes"))
+    return (
+        f"This {verb} the theory that the batch size should grow, as the counterpart of a decaying "
+        f"learning rate. Both move between b_min = {low} and {used}{cut}. For the same images the "
+        f"growing one makes {grow} updates and the shrinking one {shrink}, all at lr_min. Guessing "
+        f"would classify {guess} % correctly."
+    )
+
+
+def _best(record: Record) -> Verdict:
+    """Compare the cyclical policies; the validation set chooses which is compared with the rest."""
+    facts, policies = record.facts, _trained(record, CYCLICAL)
+    if not policies:
+        claim = "Fewer than two cyclical policies were part of this run: nothing to compare."
+        return Verdict("4.7", "not-run", claim)
+    leader = max(policies, key=lambda policy: facts.value("best_accuracy", policy=policy))
+    rivals = [policy for policy in policies if policy != leader]
+    ahead = [direction(facts.pair("difference", leader, policy)) > 0 for policy in rivals]
+    level = [POLICY[p].long for p, clear in zip(rivals, ahead, strict=True) if not clear]
+    seeds, name = counted(record.config["seeds"], "seed"), POLICY[leader].long
+    right = value(facts.get("test_accuracy", policy=leader), "percent")
+    if level:
+        claim = f"Which is best could not be determined from {seeds}: {name} leads, but not clearly over {listed(level, 'or')}."
+    else:
+        beaten = listed(POLICY[policy].long for policy in rivals)
+        claim = f"{sentence(name)} is best: it classifies {right} of the test images correctly, clearly more than {beaten}."
+    measures = ("best_accuracy", "test_accuracy")
+    evidence = [fact_of(measure, policy=policy) for policy in policies for measure in measures]
+    return Verdict("4.7", "cannot-tell" if level else "better", claim, evidence)
+
+
+def _clear(record: Record) -> str:
+    """Name the best of all policies on the validation set, and what the test set decides."""
+    facts, policies = record.facts, record.config["policies"]
+    best = max(policies, key=lambda policy: facts.value("best_accuracy", policy=policy))
+    accuracy = value(facts.get("best_accuracy", policy=best), "percent")
+    clear, pairs = [], list(combinations(policies, 2))
+    for first, second in pairs:
+        sign = direction(facts.pair("difference", first, second))
+        better, worse = (first, second) if sign > 0 else (second, first)
+        if sign:
+            clear.append(f"{POLICY[better].long} is better than {POLICY[worse].long}")
+    said = [
+        f"Of all policies, {POLICY[best].long} has the highest validation accuracy, {accuracy}.",
+        f"On the test set {listed(clear)}." if clear else "",
+        f"Of {counted(len(pairs), 'difference')}, {number(len(pairs) - len(clear))} could not be "
+        "distinguished from zero.",
+    ]
+    return " ".join(filter(None, said if pairs else said[:1]))

@@ -1,38 +1,210 @@
-"""One training of the cyclical study under one policy."""
+"""The trainings of the cyclical study: what each of them is given, and how it is done."""
 
 import math
-import time
-from collections.abc import Callable
-from itertools import accumulate
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import accumulate, count
+from time import perf_counter
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from firstlight import seeds
-from firstlight.studies.cyclical.config import CyclicalConfig
-from firstlight.data.split import Split
-from firstlight.ranges import gradient_noise_scale
-from firstlight.ranges.budget import Budget, index_batches
+from firstlight.context import Context
+from firstlight.data import Dataset
+from firstlight.data.batches import Loader, shuffled
+from firstlight.data.split import Split, split, standardized
+from firstlight.models.minigooglenet import MiniGoogLeNet, resized
+from firstlight.ranges import (
+    ModelStep,
+    gradient_noise_scale,
+    measure_batch_size,
+    measure_learning_rate,
+)
+from firstlight.record.store import TrialResult
 from firstlight.schedules import CyclicBatchSampler, Schedule, constant, exp_range
-from firstlight.studies.cyclical.data import config_from, loaded, network, sgd
-from firstlight.train import evaluate, fit
-
-Tick = Callable[[int, int], None]
-Facts = dict[str, float | int | str]
-Arrays = dict[str, NDArray[Any]]
+from firstlight.studies.cyclical.config import CyclicalConfig, Policy
+from firstlight.studies.cyclical.labels import BATCHES, MEASURES
+from firstlight.train import evaluate, fit, pick
+from firstlight.train.acceleration import applied
+from firstlight.types import Tick
 
 NOISE_SAMPLES, NOISE_DRAWS = 512, 4
-"""The gradient noise scale is measured on so many batches of about so many images."""
+"""The gradient noise scale comes from this many batches of about this many images."""
 
 POINTS = 6
-"""A training of fewer epochs than this is scored so many times, a longer one after each epoch."""
+"""How often a training of fewer epochs is scored; a longer one is scored after each epoch."""
 
 
-def plan(spec: dict[str, Any], n: int) -> tuple[list[Tensor], Schedule]:
+@dataclass(frozen=True)
+class RangeTrial:
+    """A range test of the learning rate.
+
+    Args:
+        config: the study's parameters.
+        test: the ramp, or the candidates.
+        repeat: number of the repeat, from 0; it decides on weights and order of the images.
+        candidate: number of the only candidate of this trial; None where it goes through all.
+    """
+
+    config: CyclicalConfig
+    test: Literal["ramp", "candidates"]
+    repeat: int
+    candidate: int | None = None
+
+    @property
+    def rates(self) -> list[float]:
+        """The candidates that are tried in this trial."""
+        config, at = self.config, self.candidate
+        rates = np.geomspace(config.rate_low, config.rate_high, config.candidates)
+        return list(rates.tolist() if at is None else rates[at : at + 1].tolist())
+
+
+@dataclass(frozen=True)
+class BatchTrial:
+    """A training at one batch size and a fixed rate, for equal epochs or equal updates.
+
+    Args:
+        config: the study's parameters.
+        budget: what is the same for every size.
+        size: images in each update.
+        rate: the learning rate.
+        repeat: number of the repeat, from 0.
+    """
+
+    config: CyclicalConfig
+    budget: str
+    size: int
+    rate: float
+    repeat: int
+
+
+@dataclass(frozen=True)
+class PolicyTrial:
+    """A training under one policy.
+
+    Args:
+        config: the study's parameters.
+        policy: what moves, and how.
+        index: number of the seed, from 0.
+        rates: bounds of the learning rate.
+        sizes: bounds of the batch size.
+    """
+
+    config: CyclicalConfig
+    policy: Policy
+    index: int
+    rates: tuple[float, float]
+    sizes: tuple[int, int]
+
+
+@lru_cache(maxsize=1)
+def images(dataset: Dataset, config: CyclicalConfig, device: str) -> Split:
+    """Return the run's images, standardized, shape (n, 1, 32, 32); made once in each process."""
+    parts = standardized(
+        split(
+            dataset, seed=config.seed, images=config.train_images,
+            validation_share=config.validation_share, test_images=config.test_images, device=device,
+        )
+    )  # fmt: skip
+    train, validation, test = (
+        (resized(x[:, None]), y) for x, y in (parts.train, parts.validation, parts.test)
+    )
+    return Split(train, validation, test)
+
+
+def network(config: CyclicalConfig, index: int, device: str = "cpu") -> MiniGoogLeNet:
+    """Return an untrained network; networks of one index start from the same weights.
+
+    Args:
+        config: the study's parameters.
+        index: number of the seed or repeat, from 0.
+        device: where the network shall lie.
+    """
+    model = MiniGoogLeNet(
+        seeds.torch_generator(config.seed, "weights", index),
+        masks=seeds.torch_generator(config.seed, "masks", index, device=device),
+        width=config.width,
+    )
+    return model.to(device)
+
+
+def sgd(model: nn.Module, config: CyclicalConfig, rate: float) -> torch.optim.SGD:
+    """Return stochastic gradient descent with the study's momentum and no weight decay."""
+    return torch.optim.SGD(model.parameters(), lr=rate, momentum=config.momentum)
+
+
+@contextmanager
+def _step(
+    config: CyclicalConfig, repeat: int, rate: float, updates: int, size: int, context: Context
+) -> Iterator[ModelStep]:
+    """Yield a repeat's network with its optimizer, made fast as far as so many updates pay for."""
+    model = network(config, repeat, context.device)
+    optimizer = sgd(model, config, rate)
+    example = images(context.images(), config, context.device).train[0][: config.micro_batch]
+    path = pick(model, example, optimizer=optimizer, samples=updates * size)
+    with applied(path, model, optimizer) as forward:
+        yield ModelStep(
+            model, optimizer, functional.cross_entropy, micro_batch=config.micro_batch,
+            forward=forward,
+        )  # fmt: skip
+
+
+def _count(tick: Tick, total: int) -> Callable[[float, float], None]:
+    """Return a range test's ``progress`` that passes on how many updates were made."""
+    made = count(1)
+    return lambda value, loss: tick(min(next(made), total), total)
+
+
+def range_trial(spec: RangeTrial, context: Context, tick: Tick) -> TrialResult:
+    """Run a range test of the learning rate; keep its rates and the loss at each of them."""
+    config, rates = spec.config, spec.rates
+    x, y = images(context.images(), config, context.device).train
+    passed = len(x) / config.batch_size  # updates in an epoch
+    loader = Loader(x, y, config.batch_size, config.seed, "range", spec.repeat)
+    if spec.test == "ramp":
+        total = max(5, round(config.ramp_epochs * passed))
+        test = partial(
+            measure_learning_rate, low=config.rate_low, high=config.rate_high, steps=total
+        )
+    else:
+        steps = max(1, round(config.range_epochs * passed / len(rates)))
+        total = steps * len(rates)
+        test = partial(measure_learning_rate, mode=config.range_mode, candidates=rates, steps=steps)
+    with _step(config, spec.repeat, 1.0, total, config.batch_size, context) as step:
+        curve = test(step, loader, progress=_count(tick, total))
+    result = TrialResult()
+    result.arrays.put("values", curve.values)
+    result.arrays.put("losses", curve.losses[0])
+    return result
+
+
+def batch_trial(spec: BatchTrial, context: Context, tick: Tick) -> TrialResult:
+    """Train with one batch size at a fixed rate; keep its loss."""
+    config, size = spec.config, spec.size
+    data = images(context.images(), config, context.device).train
+    length: dict[str, Any] = {"updates": config.batch_updates}
+    updates = config.batch_updates
+    if spec.budget == "epochs":
+        length = {"epochs": config.batch_epochs}
+        updates = max(1, round(config.batch_epochs * len(data[0]) / size))
+    with _step(config, spec.repeat, spec.rate, updates, size, context) as step:
+        curve = measure_batch_size(
+            step, data, lr=spec.rate, sizes=[size], micro_batch=min(config.micro_batch, size),
+            seed=seeds.integer(config.seed, "batch size", spec.repeat),
+            progress=_count(tick, updates), **length,
+        )  # fmt: skip
+    result = TrialResult()
+    result.facts.put("loss", float(curve.losses[0, 0]))
+    return result
+
+
+def plan(spec: PolicyTrial, n: int) -> tuple[list[Tensor], Schedule]:
     """Return the batches of a whole training under a policy, and its rate by images seen.
 
     ``fixed_low`` and ``fixed_high`` stay at a bound of the learning rate; ``cyclical_rate`` moves
@@ -41,102 +213,94 @@ def plan(spec: dict[str, Any], n: int) -> tuple[list[Tensor], Schedule]:
     large ones, decay.
 
     Args:
-        spec: ``policy``, ``rate_low``, ``rate_high``, ``batch_low``, ``batch_high``, ``epochs``,
-            ``cycles``, ``final_amplitude``, ``batch_size``, ``seed``, ``index``.
+        spec: the training.
         n: training images.
     """
-    policy, total = spec["policy"], n * spec["epochs"]
-    decay = {"total_samples": total, "final": spec["final_amplitude"]}
-    cycle = total / spec["cycles"]
-    low, high = spec["rate_low"], spec["rate_high"]
-    seed = seeds.integer(spec["seed"], "policy", spec["index"])
+    config, policy, (low, high) = spec.config, spec.policy, spec.rates
+    total = n * config.epochs
+    cycle, final = total / config.cycles, config.final_amplitude
+    seed = seeds.integer(config.seed, "policy", spec.index)
     rate: Schedule = constant(high if policy == "fixed_high" else low)
     if policy == "cyclical_rate":
-        rate = exp_range(low, high, cycle, **decay)
-    if policy.endswith("_batch"):
+        rate = exp_range(low, high, cycle, total_samples=total, final=final)
+    if policy in BATCHES:
         sampler = CyclicBatchSampler(
-            n, spec["batch_low"], spec["batch_high"], cycle, **decay, seed=seed,
+            n, *spec.sizes, cycle, total_samples=total, final=final, seed=seed,
             toward="high" if policy == "growing_batch" else "low",
         )  # fmt: skip
-        return [torch.tensor(batch) for _ in range(spec["epochs"]) for batch in sampler], rate
-    budget = Budget("epochs", spec["epochs"])
-    batches = index_batches(n, spec["batch_size"], budget, seed, 0)
-    return [torch.from_numpy(batch) for batch in batches], rate
+        return [torch.tensor(batch) for _ in range(config.epochs) for batch in sampler], rate
+    draws = (seeds.generator(seed, "order", 0, epoch) for epoch in range(config.epochs))
+    return [batch for draw in draws for batch in shuffled(n, config.batch_size, draw)], rate
 
 
-def policy_trial(spec: dict[str, Any], tick: Tick) -> tuple[Facts, Arrays]:
-    """Train under one policy; the validation set is scored on the way, the test set once.
+def policy_trial(spec: PolicyTrial, context: Context, tick: Tick) -> TrialResult:
+    """Train under one policy; the validation set is scored on the way, the test set once."""
+    config, device = spec.config, context.device
+    parts = images(context.images(), config, device)
+    order, rate = plan(spec, len(parts.train[0]))
+    model = network(config, spec.index, device)
+    seen = list(accumulate((len(batch) for batch in order), initial=0))
+    every = seen[-1] / max(config.epochs, POINTS)
+    scored = [
+        step
+        for step in range(1, len(seen))
+        if seen[step] // every > seen[step - 1] // every or step == len(order)
+    ]
+    rows: list[dict[str, float]] = []
+    scoring = 0.0
 
-    Args:
-        spec: as for ``plan``, with the shared parameters, ``device`` and ``_data``.
-        tick: called as ``tick(images done, images in all)``.
-    """
-    config, device = config_from(spec), spec["device"]
-    parts = loaded(spec["_data"], config, device)
-    images, labels = parts.train
-    batches, rate = plan(spec, len(images))
-    model = network(config, spec["index"], device)
-    seen = list(accumulate((len(batch) for batch in batches), initial=0))
-    curve = _Curve(model, parts, seen, seen[-1] / max(spec["epochs"], POINTS), tick)
-    before = _noise(model, parts, config)
+    def after_step(step: int) -> None:
+        nonlocal scoring
+        if step % 10 == 0 or step == len(order):
+            tick(seen[step], seen[-1])
+        if step in scored:
+            began = perf_counter()
+            rows.append(_scores(model, parts))
+            scoring += perf_counter() - began
+
+    result = TrialResult()
+    facts, arrays = result.facts, result.arrays
+    facts.put("noise_scale", _noise(model, parts, config), when="before")
+    began = perf_counter()
     fitted = fit(
-        model, images, labels, (batch.to(device) for batch in batches),
-        sgd(model, config, rate(0)), lambda step: rate(seen[step]),
-        after_step=curve, micro_batch=config.micro_batch, samples=seen[-1],
+        model, *parts.train, (batch.to(device) for batch in order), sgd(model, config, rate(0)),
+        lambda step: rate(seen[step]), after_step=after_step, micro_batch=config.micro_batch,
+        samples=seen[-1],
     )  # fmt: skip
+    facts.put("images_per_second", seen[-1] / (perf_counter() - began - scoring))
+    facts.put("noise_scale", _noise(model, parts, config), when="after")
     test = evaluate(model, *parts.test)
-    values = curve.result()
-    facts: Facts = {
-        "best_accuracy": float(values[:, 3].max()), "final_accuracy": float(values[-1, 3]),
-        "final_loss": float(values[-1, 1]), "test_accuracy": test.accuracy, "test_loss": test.loss,
-        "updates": len(batches), "seconds": curve.seconds, "images": seen[-1],
-        "path": str(fitted.path), "noise_before": before,
-        "noise_after": _noise(model, parts, config),
-    }  # fmt: skip
-    arrays: Arrays = {
-        "curve": values, "points": np.array(curve.points),
-        "step_losses": fitted.losses.cpu().numpy(),
-        "samples": np.array(seen[:-1]), "sizes": np.diff(seen),
-        "rates": np.array([rate(s) for s in seen[:-1]]),
-        "test_correct": test.correct.astype(np.uint8),
-    }  # fmt: skip
-    return facts, arrays
+    facts.put("best_accuracy", max(row["validation_accuracy"] for row in rows))
+    facts.put("final_accuracy", rows[-1]["validation_accuracy"])
+    facts.put("final_loss", rows[-1]["validation_loss"])
+    facts.put("test_accuracy", test.accuracy)
+    facts.put("test_loss", test.loss)
+    facts.put("updates", len(order))
+    facts.put("fast_path", str(fitted.path))
+    arrays.put("curve", np.array([[row[name] for name in MEASURES] for row in rows]))
+    arrays.put("points", np.array([seen[step] for step in scored]))
+    arrays.put("samples", np.array(seen[:-1]))
+    arrays.put("sizes", np.diff(seen))
+    arrays.put("rates", np.array([rate(samples) for samples in seen[:-1]]))
+    arrays.put("step_losses", fitted.losses.cpu().numpy())
+    return result
+
+
+def _scores(model: nn.Module, parts: Split) -> dict[str, float]:
+    """Return loss and accuracy on the validation images and on as many training images."""
+    n = len(parts.validation[0])
+    sets = {"train": tuple(x[:n] for x in parts.train), "validation": parts.validation}
+    scores = {name: evaluate(model, *pair) for name, pair in sets.items()}
+    losses = {f"{name}_loss": score.loss for name, score in scores.items()}
+    return losses | {f"{name}_accuracy": score.accuracy for name, score in scores.items()}
 
 
 def _noise(model: nn.Module, parts: Split, config: CyclicalConfig) -> float:
-    """Return the gradient noise scale on the training images, NaN where it cannot be told."""
+    """Return the gradient noise scale on the training images, NaN if it is not determined."""
     small = config.micro_batch
     big = max(2, min(NOISE_SAMPLES, len(parts.train[0])) // small) * small
-    found = gradient_noise_scale(
+    scale = gradient_noise_scale(
         model, functional.cross_entropy, parts.train,
         small=small, big=big, draws=NOISE_DRAWS, seed=config.seed,
-    )  # fmt: skip
-    return math.nan if found.scale.value is None else float(found.scale.value)
-
-
-class _Curve:
-    """Scores the network on some training images and the validation images, again and again."""
-
-    def __init__(self, model: Any, parts: Any, seen: list[int], every: float, tick: Tick) -> None:
-        some = slice(len(parts.validation[0]))
-        self._sets = (parts.train[0][some], parts.train[1][some]), parts.validation
-        self._model, self._seen, self._every, self._tick = model, seen, every, tick
-        self._rows: list[list[float]] = []
-        self._began = time.perf_counter()
-        self.seconds = 0.0
-        self.points: list[int] = []
-
-    def __call__(self, step: int) -> None:
-        seen, before = self._seen[step], self._seen[step - 1]
-        if step % 10 == 0 or step == len(self._seen) - 1:
-            self._tick(seen, self._seen[-1])
-        if seen // self._every > before // self._every or step == len(self._seen) - 1:
-            self.seconds += time.perf_counter() - self._began
-            scores = [evaluate(self._model, x, y) for x, y in self._sets]
-            self._rows.append([s.loss for s in scores] + [s.accuracy for s in scores])
-            self.points.append(seen)
-            self._began = time.perf_counter()
-
-    def result(self) -> NDArray[np.float64]:
-        """Return shape (points, 4): train and validation loss, train and validation accuracy."""
-        return np.array(self._rows)
+    ).scale  # fmt: skip
+    return math.nan if scale.value is None else float(scale)

@@ -1,235 +1,212 @@
-"""The words that answer questions 2.2 and 2.3, computed from the facts and from nothing else."""
+"""The answers to questions 2.2 and 2.3, computed from the record and from nothing else.
 
-from collections.abc import Mapping, Sequence
+They are for the run's first initialization. "Over 90 %" is claimed only where the whole interval
+lies above, and that leaky ReLU helped only where McNemar's test on the paired networks is
+significant at 5 %.
+"""
+
+from collections.abc import Iterable, Mapping
 
 from firstlight import stats
-from firstlight.studies.dying_relu.config import DyingReluConfig
-from firstlight.data.toy import FORMULAS
-from firstlight.record import Fact
+from firstlight.record import Fact, Outcome, Record, Verdict, fact_of
+from firstlight.studies.dying_relu.labels import (
+    ACTIVATIONS,
+    DEFINITIONS,
+    FUNCTIONS,
+    INITS,
+    REPORTED,
+)
+from firstlight.text import counted, estimate, listed, number, value
 
-Facts = Mapping[str, Fact]
-
-REPORTED = 0.9
-"""Lu et al. report that over 90 % of the networks collapse."""
-INTERVAL = f"{100 * stats.CONFIDENCE:.0f} % interval "
-LEVEL = 1 - stats.CONFIDENCE
-INITS = {
-    "he": "He initialization",
-    "rai": "randomized asymmetric initialization",
-    "torch": "PyTorch's default initialization",
-    "xavier": "Xavier initialization",
-    "orthogonal": "orthogonal initialization",
-}
-"""How a sentence calls each initialization."""
-WORDS = {"collapsed": "constant", "flat": "flat"}
-"""How a sentence calls an output, by the definition."""
+SHARE = f"{100 * REPORTED:.0f} %"
 
 
-def _number(fact: Fact) -> float:
-    if isinstance(fact.value, str) or fact.value is None:
-        raise TypeError(f"fact: expected a number, got {fact.value!r}")
-    return float(fact.value)
-
-
-def _percent(fact: Fact, label: str = "") -> str:
-    """Return a share with its interval; ``label`` says what the interval is."""
-    text = f"{100 * _number(fact):.1f} %"
-    if fact.low is None or fact.high is None:
-        return text
-    return f"{text} ({label}{100 * fact.low:.1f} to {100 * fact.high:.1f} %)"
-
-
-def _points(fact: Fact) -> str:
-    """Return a difference of shares, signed, in percentage points."""
-    text = f"{100 * _number(fact):+.1f} points"
-    if fact.low is not None and fact.high is not None:
-        text += f" ({100 * fact.low:+.1f} to {100 * fact.high:+.1f})"
-    return text.replace("-", "−")
-
-
-def _p(fact: Fact) -> str:
-    value = _number(fact)
-    return "p < 0.0001" if value < 1e-4 else f"p = {value:.2g}"
-
-
-def _list(parts: Sequence[str]) -> str:
-    if len(parts) < 2:
-        return "".join(parts)
-    return ", ".join(parts[:-1]) + " and " + parts[-1]
-
-
-def _epochs(count: float) -> str:
-    return f"{count:,.0f} epoch" + ("s" if count != 1 else "")
-
-
-def _networks(config: DyingReluConfig) -> str:
-    hidden = config.depth - 1
-    layers = f"{hidden} hidden layer" + ("s" if hidden != 1 else "")
-    return f"{layers} of width {config.width}"
-
-
-def against_reported(fact: Fact) -> int:
-    """Return 1 or −1 where the whole interval lies above or below 90 %, and 0 for "cannot tell"."""
-    if fact.low is None or fact.high is None:
-        return 0
-    return int(fact.low > REPORTED) - int(fact.high < REPORTED)
-
-
-def _claim(signs: Mapping[str, int], n: int) -> str:
-    """Say on which functions over 90 % collapsed."""
-    heads = {
-        1: f"Yes, over {100 * REPORTED:.0f} % collapsed, as Lu et al. report",
-        -1: f"No, fewer than the reported {100 * REPORTED:.0f} % collapsed",
-        0: f"Cannot tell at n = {n:,} whether over {100 * REPORTED:.0f} % collapsed, as reported",
-    }
-    if len(set(signs.values())) == 1:
-        return heads[next(iter(signs.values()))]
-    words = {
-        1: f"over {100 * REPORTED:.0f} %, as Lu et al. report, on ",
-        -1: f"fewer than {100 * REPORTED:.0f} % on ",
-        0: f"at n = {n:,} cannot tell on ",
-    }
-    parts = [
-        words[sign] + _list([FORMULAS[f] for f, s in signs.items() if s == sign])
-        for sign in (1, -1, 0)
-        if sign in signs.values()
+def answers(record: Record) -> list[Verdict]:
+    """Return the verdict on each question."""
+    missing = [name for a, name in ACTIVATIONS.items() if a not in record.config["activation"]]
+    left_out = f"Not answered: this run left out {listed(missing)}."
+    return [
+        Verdict("2.2", "not-run", left_out)
+        if ACTIVATIONS["relu"] in missing
+        else _collapse(record),
+        Verdict("2.3", "not-run", left_out) if missing else _leaky(record),
     ]
-    return f"It depends on the function: {'; '.join(parts)}"
 
 
-def _shares(facts: Facts, config: DyingReluConfig, name: str, end: str, label: str = "") -> str:
-    """Return ``92.4 % (…) on |x| and 92.3 % (…) on x·sin(5x)``; the first interval is labelled."""
-    return _list(
-        [
-            f"{_percent(facts[f'{name}.{f}.{end}'], '' if k else label)} on {FORMULAS[f]}"
-            for k, f in enumerate(config.function)
-        ]
-    )
+def remarks(record: Record) -> dict[str, list[str]]:
+    """Return what the page says below each verdict."""
+    collapse, leaky = [], []
+    if "relu" in record.config["activation"]:
+        others = [_other_init(record, init) for init in record.config["init"][1:]]
+        collapse = [_before_and_after(record), *others]
+    if "leaky-relu" in record.config["activation"]:
+        leaky = [_paired(record), _course(record)]
+    return {"2.2": collapse, "2.3": leaky}
 
 
-def _compared(facts: Facts, config: DyingReluConfig, init: str) -> str:
-    """Say what another initialization does to ReLU; its networks are others, so not in pairs."""
-    signs = set()
-    for function in config.function:
-        here = facts[f"collapsed.{function}.relu.{init}"]
-        base = facts[f"collapsed.{function}.relu.{config.init[0]}"]
-        known = None not in (here.low, here.high, base.low, base.high)
-        fewer = known and (here.high or 0.0) < (base.low or 0.0)
-        more = known and (here.low or 0.0) > (base.high or 0.0)
-        signs.add(int(more) - int(fewer))
-    told = {-1: "fewer", 1: "more", 0: "the intervals overlap"}
-    verdict = told[signs.pop()] if len(signs) == 1 else "not the same for every function"
-    shares = _shares(facts, config, "collapsed", f"relu.{init}")
-    return f"With {INITS[init]}: {verdict}; {shares}."
+def _start(record: Record) -> str:
+    """Return the initialization for which the questions are answered."""
+    return str(record.config["init"][0])
 
 
-def _collapse(facts: Facts, config: DyingReluConfig) -> str:
+def _shares(record: Record, measure: str, activation: str, init: str = "") -> dict[str, Fact]:
+    """Return function → the share of networks at the end."""
+    where = {"activation": activation, "init": init or _start(record)}
+    return {f: record.facts.get(measure, function=f, **where) for f in record.config["function"]}
+
+
+def _on_functions(shares: Mapping[str, Fact]) -> str:
+    """Return ``92.7 % on |x| and 92.9 % on x·sin(5x)``."""
+    return listed(f"{value(fact, 'percent')} on {FUNCTIONS[f]}" for f, fact in shares.items())
+
+
+def _formulas(functions: Iterable[str]) -> str:
+    return listed(FUNCTIONS[f] for f in functions)
+
+
+def _apart(fact: Fact, low: float | None, high: float | None) -> int:
+    """Return 1 or −1 where the fact's interval lies wholly above or below a range, else 0."""
+    if fact.low is None or fact.high is None or low is None or high is None:
+        return 0
+    return int(fact.low > high) - int(fact.high < low)
+
+
+def _collapse(record: Record) -> Verdict:
     """Answer 2.2: what fraction collapsed, and is it over 90 %."""
-    if "relu" not in config.activation:
-        return "Not answered: this run left out relu."
-    end = f"relu.{config.init[0]}"
-    signs: dict[str, int] = {
-        f: against_reported(facts[f"collapsed.{f}.{end}"]) for f in config.function
-    }
-    others = [_compared(facts, config, init) for init in config.init[1:]]
-    return " ".join(
-        [
-            f"{_claim(signs, config.simulations)}: "
-            f"{_shares(facts, config, 'collapsed', end, INTERVAL)} ended as a constant.",
-            f"These are {config.simulations:,} ReLU networks a function, with "
-            f"{_networks(config)}, {INITS[config.init[0]]} and {_epochs(config.epochs)} of training.",
-            f"Born dead, before any training, were {_shares(facts, config, 'born_dead', end)}; "
-            f"a layer died in training in {_shares(facts, config, 'died_in_training', end)}.",
-            *others,
-        ]
-    )
-
-
-def _direction(facts: Facts, name: str, end: str) -> int:
-    """Return −1 where leaky ReLU has significantly fewer, 1 where more, 0 for "cannot tell"."""
-    if _number(facts[f"mcnemar.{name}.{end}"]) >= LEVEL:
-        return 0
-    change = _number(facts[f"change.{name}.{end}"])
-    return int(change > 0) - int(change < 0)
-
-
-def _helped(signs: Mapping[str, set[int]]) -> str:
-    """Return the first clause of the answer, from the directions by definition."""
-    kinds = {name: next(iter(s)) if len(s) == 1 else None for name, s in signs.items()}
-    if all(kind == -1 for kind in kinds.values()):
-        return "Yes, by both definitions leaky ReLU leaves fewer networks constant and fewer flat"
-    if all(kind == 0 for kind in kinds.values()):
-        return "Cannot tell at this n whether leaky ReLU helped, by either definition"
-    if all(kind == 1 for kind in kinds.values()):
-        return "No, by both definitions leaky ReLU leaves more networks constant and more flat"
-    words = {
-        -1: "fewer networks are {0} with leaky ReLU",
-        1: "more networks are {0} with leaky ReLU",
-        0: "whether fewer networks are {0} cannot be told at this n",
-        None: "whether fewer networks are {0} depends on the function",
-    }
-    parts = [words[kind].format(WORDS[name]) for name, kind in kinds.items()]
-    if len(set(kinds.values())) == 1:
-        return f"It depends on the function: {parts[0]}, and likewise for {WORDS['flat']} ones"
-    return f"It depends on the definition: {'; '.join(parts)}"
-
-
-def _pair(facts: Facts, function: str, init: str, name: str) -> str:
-    """Return the two shares of one definition, their difference and since when it helps."""
-    leaky, relu = (_percent(facts[f"{name}.{function}.{a}.{init}"]) for a in ("leaky-relu", "relu"))
-    end = f"{function}.{init}"
-    since = facts[f"helps_from.{name}.{end}"].value
-    told = ""
-    if since is not None:
-        told = (
-            ", fewer already before training" if since == 0 else f", fewer from epoch {since:,} on"
-        )
-    return (
-        f"{WORDS[name]} {leaky} against {relu} with ReLU, difference "
-        f"{_points(facts[f'change.{name}.{end}'])}, McNemar's {_p(facts[f'mcnemar.{name}.{end}'])}"
-        f"{told}"
-    )
-
-
-def _course(facts: Facts, function: str, init: str, config: DyingReluConfig) -> str:
-    """Return how the share of flat leaky networks went, after 1, 10, 100, … epochs."""
-    end = f"{function}.leaky-relu.{init}"
-    marks = [10**k for k in range(6) if f"flat_after.{10**k}.{end}" in facts]
-    shares = {mark: facts[f"flat_after.{mark}.{end}"] for mark in marks}
-    shares[config.epochs] = facts[f"flat.{end}"]
-    steps = [f"{100 * _number(fact):.1f} % after {mark:,}" for mark, fact in shares.items()]
-    return f"flat leaky networks by epochs: {_list(steps)}"
-
-
-def _leaky(facts: Facts, config: DyingReluConfig) -> str:
-    """Answer 2.3: did leaky ReLU help, by which definition, after how much training."""
-    if "leaky-relu" not in config.activation:
-        return "Not answered: this run left out leaky-relu."
-    init = config.init[0]
-    course = {f: _course(facts, f, init, config) for f in config.function}
-    if "relu" not in config.activation:
-        shares = _shares(facts, config, "collapsed", f"leaky-relu.{init}", INTERVAL)
-        head = f"{shares} ended as a constant; no comparison, since this run left out relu."
-        return " ".join([head, *(f"On {FORMULAS[f]}, {text}." for f, text in course.items())])
-    signs = {
-        name: {_direction(facts, name, f"{f}.{init}") for f in config.function} for name in WORDS
-    }
-    pairs = [
-        f"On {FORMULAS[f]}: {'; '.join(_pair(facts, f, init, name) for name in WORDS)}; {course[f]}."
-        for f in config.function
+    shares = _shares(record, "collapsed", "relu")
+    signs = {f: _apart(fact, REPORTED, REPORTED) for f, fact in shares.items()}
+    networks = counted(record.config["simulations"], "network")
+    if len(set(signs.values())) == 1:
+        claim = {
+            1: f"Yes, over {SHARE} of the ReLU networks collapsed, as Lu et al. report",
+            -1: f"No, fewer than the reported {SHARE} of the ReLU networks collapsed",
+            0: f"Whether over {SHARE} collapsed could not be determined from {networks} per function",
+        }[next(iter(signs.values()))]
+        headline = f"{claim}: {_on_functions(shares)}."
+    else:
+        kinds = {1: f"over {SHARE} on", -1: "fewer on", 0: "undecided on"}
+        groups = {kind: [f for f, sign in signs.items() if sign == kind] for kind in kinds}
+        parts = [f"{kinds[kind]} {_formulas(group)}" for kind, group in groups.items() if group]
+        headline = f"Whether over {SHARE} collapsed depends on the function: {'; '.join(parts)}."
+    evidence = [
+        fact_of(measure, function=f, activation="relu", init=_start(record))
+        for measure in ("collapsed", "born_dead", "died_in_training")
+        for f in shares
     ]
-    head = (
-        f"{_helped(signs)}, after {_epochs(config.epochs)} of training from {INITS[init]}; the "
-        f"same {config.simulations:,} initial weights and training sets a function for both "
-        f"(in brackets {INTERVAL.strip()}s)."
+    return Verdict("2.2", "answered" if any(signs.values()) else "cannot-tell", headline, evidence)
+
+
+def _before_and_after(record: Record) -> str:
+    """Say how many networks were born dead, by theory too, and how many died in training."""
+    init, depth, width = _start(record), record.config["depth"], record.config["width"]
+    born = record.data["born_dead"].sel(activation="relu", init=init).values
+    pooled = estimate(stats.proportion(int(born.sum()), born.size), "percent")
+    exact, theory = record.data["theory_exact"], ""
+    if init in ("he", "xavier") and width == 2 and depth in exact.exact_depth:
+        theory = f" (by theory {100 * float(exact.sel(exact_depth=depth)):.1f} %)"
+    return (
+        f"From {INITS[init]} initialization, {pooled} of all ReLU networks were born dead, before any "
+        f"training{theory}. A layer died in training in "
+        f"{_on_functions(_shares(record, 'died_in_training', 'relu'))}."
     )
-    return " ".join([head, *pairs])
 
 
-def verdicts(facts: Facts, config: DyingReluConfig) -> dict[str, str]:
-    """Return the answers by question of the assignment, for the run's first initialization.
+def _other_init(record: Record, init: str) -> str:
+    """Say what another initialization does to ReLU; its networks are others, so not in pairs."""
+    base, shares = (_shares(record, "collapsed", "relu", i) for i in (_start(record), init))
+    signs = {_apart(fact, base[f].low, base[f].high) for f, fact in shares.items()}
+    claims = {
+        -1: "fewer collapse",
+        1: "more collapse",
+        0: "a difference could not be determined (the intervals overlap)",
+    }
+    claim = claims[signs.pop()] if len(signs) == 1 else "the answer depends on the function"
+    names = f"{INITS[init]} instead of {INITS[_start(record)]}"
+    return f"With {names} initialization {claim}: {_on_functions(shares)}."
 
-    "Over 90 %" is claimed only where the whole interval lies above, and that leaky ReLU helped only
-    where McNemar's test on the paired networks is significant at 5 %.
-    """
-    return {"2.2": _collapse(facts, config), "2.3": _leaky(facts, config)}
+
+def _leaky(record: Record) -> Verdict:
+    """Answer 2.3: did leaky ReLU help, by which definition."""
+    signs: dict[str, set[int]] = {definition: set() for definition in DEFINITIONS}
+    evidence = []
+    for definition in DEFINITIONS:
+        for function in record.config["function"]:
+            where = {"definition": definition, "function": function, "init": _start(record)}
+            decided = record.facts.value("mcnemar", **where) < 1 - stats.CONFIDENCE
+            change = record.facts.value("change", **where)
+            signs[definition].add(int(decided) * (int(change > 0) - int(change < 0)))
+            evidence += [fact_of("change", **where), fact_of("mcnemar", **where)]
+    outcome: Outcome = "answered"
+    if len(every := set().union(*signs.values())) == 1:
+        outcome = "cannot-tell" if every == {0} else "better"
+    kinds = {name: next(iter(s)) if len(s) == 1 else None for name, s in signs.items()}
+    return Verdict("2.3", outcome, _helped(record, **kinds), evidence)
+
+
+def _helped(record: Record, collapsed: int | None, flat: int | None) -> str:
+    """Return whether leaky ReLU helped, from the direction by definition; None where it varies."""
+    if collapsed != flat:
+        words = {
+            -1: "fewer leaky networks are {}",
+            1: "more leaky networks are {}",
+            0: "whether fewer are {} could not be determined",
+            None: "whether fewer are {} depends on the function",
+        }
+        parts = (
+            words[kind].format(DEFINITIONS[name])
+            for name, kind in (("collapsed", collapsed), ("flat", flat))
+        )
+        return f"It depends on the definition of collapse: {'; '.join(parts)}."
+    if not flat:
+        reason = "could not be determined" if flat == 0 else "depends on the function"
+        return f"Whether leaky ReLU helped {reason}, by either definition of collapse."
+    leaky, relu = (_range(_shares(record, "collapsed", a)) for a in ("leaky-relu", "relu"))
+    answer, words_flat = ("Yes", "fewer") if flat < 0 else ("No", "more")
+    return (
+        f"{answer}: after {counted(record.config['epochs'], 'epoch')} {leaky} of the leaky networks "
+        f"are constant, against {relu} with ReLU; {words_flat} are flat too."
+    )
+
+
+def _range(shares: Mapping[str, Fact]) -> str:
+    """Return ``5.6 % to 13.5 %``, the smallest and the largest share over the functions."""
+    ordered = sorted(shares.values(), key=float)
+    return " to ".join(dict.fromkeys(value(fact, "percent") for fact in (ordered[0], ordered[-1])))
+
+
+def _paired(record: Record) -> str:
+    """Say what is compared, and from which epoch on leaky ReLU has significantly fewer."""
+    if "relu" not in record.config["activation"]:
+        shares = _on_functions(_shares(record, "collapsed", "leaky-relu"))
+        return f"Without ReLU there is no comparison; of the leaky networks {shares} were constant."
+    since: dict[tuple[str, int], list[str]] = {}
+    for entry in record.facts.select("helps_from", init=_start(record)).entries():
+        if isinstance(entry.value.value, int):
+            place = str(entry.coords["definition"]), entry.value.value
+            since.setdefault(place, []).append(str(entry.coords["function"]))
+    parts = []
+    for (definition, epoch), functions in sorted(since.items()):
+        when = f"from epoch {number(epoch)} on" if epoch else "already before training"
+        where = (
+            ""
+            if len(functions) == len(record.config["function"])
+            else f" on {_formulas(functions)}"
+        )
+        parts.append(f"{DEFINITIONS[definition]} {when}{where}")
+    paired = (
+        f"Compared are the same {counted(record.config['simulations'], 'network')} per function, "
+        "with the same initial weights, training points and order for both activations."
+    )
+    return f"{paired} Significantly fewer leaky networks are {listed(parts)}." if parts else paired
+
+
+def _course(record: Record) -> str:
+    """Say how the share of flat leaky networks went, after 1, 10, 100, … epochs."""
+    where, courses = {"activation": "leaky-relu", "init": _start(record)}, []
+    for function, final in _shares(record, "flat", "leaky-relu").items():
+        course = record.facts.select("flat_after", function=function, **where)
+        shares = {int(entry.coords["epoch"]): entry.value for entry in course.entries()}
+        shares[record.config["epochs"]] = final
+        steps = [f"{value(fact, 'percent')} after {number(e)}" for e, fact in shares.items()]
+        courses.append(f"on {FUNCTIONS[function]} {listed(steps)}")
+    return f"Flat leaky networks by epochs of training: {'; '.join(courses)}."

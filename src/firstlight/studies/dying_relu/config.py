@@ -47,3 +47,14 @@ class DyingReluConfig(Config):
     """Passes over the training points."""
     learning_rate: float = bounded(1e-3, 1e-12, 10.0)
     """Step size of Adam."""
+
+    @property
+    def checkpoints(self) -> list[int]:
+        """Return the epochs after which networks are measured: 0, 1, 2, 5, 10, … to the last.
+
+        Example:
+            >>> DyingReluConfig(epochs=12).checkpoints
+            [0, 1, 2, 5, 10, 12]
+        """
+        series = (m * 10**e for e in range(6) for m in (1, 2, 5))
+        return sorted({0, self.epochs} | {epoch for epoch in series if epoch <= self.epochs})

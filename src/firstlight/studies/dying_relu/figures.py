@@ -1,212 +1,273 @@
-"""Figures of problems 2.2 and 2.3: trained networks, and collapse against time and by beginning."""
+"""Figures of problems 2.2 and 2.3: trained networks, collapse against time, and the theory."""
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
+from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
-from firstlight.studies.dying_relu.figures_theory import SHAPES
+from firstlight import text
+from firstlight.plotting.marks import band, legend_below, percent_axis, reference, ticks_at, whisker
 from firstlight.plotting.style import COLOURS, INK, MUTED, Plot, new_figure
-from firstlight.record import Record
+from firstlight.record import Fact, Record
+from firstlight.studies.dying_relu import labels
 
-FUNCTIONS = {"abs": "|x|", "xsin": "x·sin(5x)", "step": "1{x>0} + 0.2·sin(5x)"}
-ACTIVATIONS = {"relu": "ReLU", "leaky-relu": "Leaky ReLU"}
-INITS = {
-    "he": "He",
-    "rai": "RAI",
-    "torch": "PyTorch",
-    "xavier": "Xavier",
-    "orthogonal": "Orthogonal",
-}
-MEASURES = ("dead_layer", "collapsed", "flat", "fitted")
-"""The order of the axis ``measure`` in the record."""
-NAMES = {"dead_layer": "dead layer", "collapsed": "constant", "flat": "flat", "fitted": "R² > 0.9"}
-DASHES = {"relu": "-", "leaky-relu": (0, (4, 1.5))}
+COLLAPSED, ALIVE = COLOURS[1], COLOURS[0]
+MEASURE_COLOURS = dict(zip(labels.TRACED, (COLOURS[i] for i in (5, 1, 4, 2)), strict=True))
+DOTTED, DASHED = (0, (1.5, 1.5)), (0, (4, 1.5))
+DASHES: dict[str, Any] = {"relu": "-", "leaky-relu": DASHED}
 
 
-def _each(record: Record, name: str) -> list[str]:
-    return [str(value) for value in record.config[name]]
-
-
-def _percent_axis(axis: Any) -> None:
-    axis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+def _start(record: Record) -> str:
+    """Return the initialization for which the questions are answered."""
+    return str(record.config["init"][0])
 
 
 def networks(record: Record) -> Figure:
     """Draw each function with some trained networks, the same simulations for each activation."""
-    functions, activations = _each(record, "function"), _each(record, "activation")
+    functions, activations = record.config["function"], record.config["activation"]
     rows, cols = len(functions), len(activations)
-    figure, axes = new_figure(
-        "full" if cols > 1 else "narrow", 0.5 + 2.1 * rows, rows, cols,
-        record=record, sharex=True, sharey="row", squeeze=False,
-    )  # fmt: skip
-    x = record.arrays["sample.x"].values
-    outputs = record.arrays["sample.output"].values
-    flags = record.arrays["sample.collapsed"].values.astype(bool)
-    for i, function in enumerate(functions):
-        target = record.arrays["sample.target"].values[i]
-        room = 0.35 * (target.max() - target.min())
-        for j, activation in enumerate(activations):
-            ax = axes[i, j]
-            ax.plot(x, target, color=INK, lw=1.0, ls=(0, (1.5, 1.5)))
-            for line, collapsed in zip(outputs[i, j], flags[i, j], strict=True):
-                ax.plot(
-                    x, line, color=COLOURS[1 if collapsed else 0], lw=1.2, alpha=0.75,
-                    zorder=3 if collapsed else 2,
-                )  # fmt: skip
-            ax.set_ylim(target.min() - room, target.max() + room)
-            ax.set_title(f"{FUNCTIONS[function]}, {ACTIVATIONS[activation]}")
-        axes[i, 0].set_ylabel("output")
+    width = "full" if cols > 1 else "narrow"
+    panels = {"sharex": True, "sharey": "row", "squeeze": False}
+    figure, axes = new_figure(width, 0.5 + 2.1 * rows, rows, cols, record=record, **panels)
+    x, data = record.data["sample_x"], record.data
+    for row, function in zip(axes, functions, strict=True):
+        target = data["sample_target"].sel(function=function)
+        margin = 0.35 * float(target.max() - target.min())
+        for ax, activation in zip(row, activations, strict=True):
+            where = {"function": function, "activation": activation}
+            ax.plot(x, target, color=INK, lw=1.0, ls=DOTTED)
+            collapsed = data["sample_collapsed"].sel(where).astype(bool)
+            for line, flag in zip(data["sample_output"].sel(where), collapsed, strict=True):
+                colour, order = (COLLAPSED, 3) if flag else (ALIVE, 2)
+                ax.plot(x, line, color=colour, lw=1.2, alpha=0.75, zorder=order)
+            ax.set_ylim(float(target.min()) - margin, float(target.max()) + margin)
+            ax.set_title(f"{labels.FUNCTIONS[function]}, {labels.ACTIVATIONS[activation]}")
+        row[0].set_ylabel("output")
     for ax in axes[-1]:
         ax.set_xlabel("x")
-    handles = [axes[0, 0].plot([], [], color=c, ls=s)[0] for c, s in (
-        (INK, (0, (1.5, 1.5))), (COLOURS[1], "-"), (COLOURS[0], "-"))]  # fmt: skip
-    figure.legend(
-        handles, ["target", "collapsed to a constant", "not constant"],
-        loc="outside lower center", ncols=3,
-    )  # fmt: skip
+    looks = (INK, DOTTED), (COLLAPSED, "-"), (ALIVE, "-")
+    handles = [axes[0, 0].plot([], [], color=colour, ls=dashes)[0] for colour, dashes in looks]
+    names = ["target", "collapsed to a constant", "not constant"]
+    figure.legend(handles, names, loc="outside lower center", ncols=3)
     return figure
 
 
-def _time_axis(ax: Any, epochs: Any) -> None:
+def _time_axis(ax: Any, last: int) -> None:
     """Make an axis logarithmic from one epoch on, with a place for zero."""
     ax.set_xscale("symlog", linthresh=1, linscale=0.35)
-    ax.set_xlim(-0.12, epochs[-1] * 1.15)
-    marks = [m for m in (0, 1, 10, 100, 1_000, 10_000, 100_000) if m <= epochs[-1]]
-    if epochs[-1] not in marks and epochs[-1] >= 2 * marks[-1]:
-        marks.append(int(epochs[-1]))
-    ax.xaxis.set_major_locator(FixedLocator(marks))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
+    ax.set_xlim(-0.12, last * 1.15)
+    marks = [m for m in (0, 1, 10, 100, 1_000, 10_000, 100_000) if m <= last]
+    if last >= 2 * marks[-1]:
+        marks.append(last)
+    ticks_at(ax.xaxis, marks)
     ax.set_xlabel("Epochs")
 
 
 def collapse(record: Record) -> Figure:
     """Draw the share of networks by every definition against training time, for each function."""
-    functions, activations = _each(record, "function"), _each(record, "activation")
-    figure, axes = new_figure(
-        "full" if len(functions) > 1 else "narrow", 3.6, 1, len(functions),
-        record=record, sharey=True, squeeze=False,
-    )  # fmt: skip
-    epochs, table = record.arrays["curve.epochs"].values, record.arrays["curve.share"].values
-    for i, function in enumerate(functions):
-        ax = axes[0, i]
-        for j, activation in enumerate(activations):
-            for k, measure in enumerate(MEASURES):
-                value, low, high = table[i, j, 0, k].T
-                ax.plot(
-                    epochs, value, color=COLOURS[(5, 1, 4, 2)[k]], ls=DASHES[activation],
-                    marker=".", label=f"{ACTIVATIONS[activation]}: {NAMES[measure]}",
-                )  # fmt: skip
-                ax.fill_between(epochs, low, high, color=COLOURS[(5, 1, 4, 2)[k]], alpha=0.2, lw=0)
-        ax.axhline(0.9, color=MUTED, lw=0.8, ls=(0, (2, 2)), zorder=0)
-        _time_axis(ax, epochs)
-        ax.set(title=FUNCTIONS[function], ylim=(-0.03, 1.03))
-        _percent_axis(ax.yaxis)
+    functions, activations = record.config["function"], record.config["activation"]
+    width = "full" if len(functions) > 1 else "narrow"
+    panels = {"sharey": True, "squeeze": False}
+    figure, axes = new_figure(width, 3.6, 1, len(functions), record=record, **panels)
+    shares = record.data["curve_share"].sel(init=_start(record))
+    for ax, function in zip(axes[0], functions, strict=True):
+        for activation in activations:
+            for measure, colour in MEASURE_COLOURS.items():
+                curve = shares.sel(function=function, activation=activation, measure=measure)
+                value, low, high = (curve.sel(statistic=name) for name in labels.STATISTICS)
+                label = f"{text.sentence(labels.ACTIVATIONS[activation])}: {labels.TRACED[measure]}"
+                look = {"color": colour, "ls": DASHES[activation], "marker": "."}
+                ax.plot(curve.epoch, value, label=label, **look)
+                band(ax, curve.epoch, low, high, colour)
+        reference(ax, labels.REPORTED)
+        _time_axis(ax, int(shares.epoch[-1]))
+        ax.set(title=labels.FUNCTIONS[function], ylim=(-0.03, 1.03))
+        percent_axis(ax.yaxis)
     axes[0, 0].set_ylabel("Share of networks")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(activations) * 2)
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=len(activations) * 2)
     return figure
 
 
 def inits(record: Record) -> Figure:
     """Draw the shares at the end of training for each initialization, with their intervals."""
-    functions, starts = _each(record, "function"), _each(record, "init")
-    figure, axes = new_figure(
-        "full", 1.1 + 0.52 * len(starts) * len(record.config["activation"]), 1, len(functions),
-        record=record, sharey=True, squeeze=False,
-    )  # fmt: skip
-    table = record.arrays["curve.share"].values[:, :, :, :, -1]
-    labels = [(j, k) for j in range(table.shape[1]) for k in range(len(starts))]
-    names = [(ACTIVATIONS[a], INITS[s]) for a in _each(record, "activation") for s in starts]
-    for i, function in enumerate(functions):
-        ax = axes[0, i]
-        for m, colour, marker, shift in ((1, 1, "o", -0.13), (2, 4, "s", 0.13)):
-            value, low, high = np.array([table[i, j, k, m] for j, k in labels]).T
-            at = np.arange(len(labels)) + shift
-            ax.errorbar(
-                value, at, xerr=np.clip([value - low, high - value], 0, None), fmt=marker,
-                color=COLOURS[colour], capsize=2.5, elinewidth=1.2, label=NAMES[MEASURES[m]],
-            )  # fmt: skip
-        ax.axvline(0.9, color=MUTED, lw=0.8, ls=(0, (2, 2)), zorder=0)
-        ax.set(title=FUNCTIONS[function], xlim=(-0.04, 1.04), xlabel="Share of networks")
-        _percent_axis(ax.xaxis)
-    axes[0, 0].set_yticks(range(len(labels)), [f"{a}, {s}" for a, s in names])
-    axes[0, 0].set_ylim(len(labels) - 0.5, -0.5)
-    handles, words = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, words, loc="outside lower center", ncols=2)
+    functions = record.config["function"]
+    rows = [(a, i) for a in record.config["activation"] for i in record.config["init"]]
+    size, panels = (1.1 + 0.52 * len(rows), 1, len(functions)), {"sharey": True, "squeeze": False}
+    figure, axes = new_figure("full", *size, record=record, **panels)
+    for ax, function in zip(axes[0], functions, strict=True):
+        for definition, mark, shift in (("collapsed", "o", -0.13), ("flat", "s", 0.13)):
+            look: dict[str, Any] = {"fmt": mark, "color": MEASURE_COLOURS[definition]}
+            for place, (activation, init) in enumerate(rows):
+                where = {"function": function, "activation": activation, "init": init}
+                look["label"] = None if place else labels.DEFINITIONS[definition]
+                whisker(ax, record.facts.get(definition, **where), place + shift, **look)
+        reference(ax, labels.REPORTED, vertical=True)
+        ax.set(title=labels.FUNCTIONS[function], xlim=(-0.04, 1.04), xlabel="Share of networks")
+        percent_axis(ax.xaxis)
+    names = [f"{text.sentence(labels.ACTIVATIONS[a])}, {labels.INITS[i]}" for a, i in rows]
+    axes[0, 0].set_yticks(range(len(rows)), names)
+    axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
-def _share(record: Record, function: str, activation: str, measure: str) -> str:
-    init = _each(record, "init")[0]
-    return f"{100 * record.value(f'{measure}.{function}.{activation}.{init}'):.1f} %"
+def _chances(ax: Any, record: Record, along: str, across: str, shown: Sequence[int]) -> None:
+    """Draw P(born dead) along width or depth, for some values of the other: bounds and simulation."""
+    for colour, mark, place in zip(COLOURS, "os^D", shown, strict=False):
+        lower, upper = (record.data[f"theory_{n}"].sel({across: place}) for n in ("lower", "upper"))
+        band(ax, lower[along], lower, upper, colour, alpha=0.18)
+        ax.plot(upper[along], upper, color=colour, lw=0.9, label=f"{across} {place}")
+        ax.plot(lower[along], lower, color=colour, lw=0.9, ls=DASHED)
+        simulated = record.data["theory_simulated"].sel({f"simulated_{across}": place})
+        for estimate in simulated:
+            value, low, high = (float(estimate.sel(statistic=name)) for name in labels.STATISTICS)
+            fact, at = Fact(value, low, high), float(estimate[f"simulated_{along}"])
+            whisker(ax, fact, at, vertical=True, fmt=mark, color=colour, markersize=3.6)
+    ax.set_title(f"By {along}")
+
+
+def born_dead(record: Record) -> Figure:
+    """Draw P(born dead) against depth and against width: bounds, exact value, simulation."""
+    figure, (left, right) = new_figure("full", 3.9, cols=2, record=record, sharey=True)
+    _chances(left, record, "depth", "width", (2, 3, 4, 5))
+    exact = record.data["theory_exact"]
+    left.plot(exact.exact_depth, exact, color=INK, lw=1.3, label="width 2, exact")
+    _chances(right, record, "width", "depth", (3, 5, 10, 20))
+    left.set(xlabel="Depth (layers with weights)", ylabel="P(born dead)", xlim=(0.6, 31.4))
+    right.set(xlabel="Width", xlim=(0.7, 10.3))
+    left.set_ylim(-0.03, 1.03)
+    percent_axis(left.yaxis)
+    ticks_at(right.xaxis, range(1, 11))
+    for ax in (left, right):
+        legend_below(ax, columns=3, gap=0.17)
+    return figure
+
+
+def safe_shapes(record: Record) -> Figure:
+    """Draw the upper bound of P(born dead) over depth and width, and the safe widths."""
+    figure, ax = new_figure("narrow", 3.7, record=record)
+    upper = record.data["theory_upper"]
+    levels = [0, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1]
+    look = {"cmap": "Blues", "norm": BoundaryNorm(levels, 256)}
+    filled = ax.contourf(upper.depth, upper.width, upper, levels, **look)
+    for line, dashes in zip(record.data["theory_safe_width"], ("-", DASHED), strict=True):
+        label = f"safe width at a risk of {100 * float(line.risk):g} %"
+        ax.step(line.depth, line, where="mid", color=COLLAPSED, ls=dashes, lw=1.8, label=label)
+    depth, width = record.config["depth"], record.config["width"]
+    if depth in upper.depth and width in upper.width:
+        ax.plot(depth, width, ls="none", marker="*", ms=11, color=COLOURS[4], label="this run")
+    highest = int(upper.width[-1])
+    ax.set(xscale="log", xlabel="Depth (layers with weights)", ylabel="Width", ylim=(1, highest))
+    ticks_at(ax.xaxis, [2, 3, 5, 10, 20, 50, 100])
+    ax.grid(False)
+    bar = figure.colorbar(filled, ax=ax, label="P(born dead), upper bound", spacing="uniform")
+    ticks_at(bar.ax.yaxis, levels, lambda v: f"{100 * v:g}\u202f%")
+    ax.legend(loc="upper left", labelcolor=INK, frameon=True, framealpha=0.85, edgecolor=MUTED)
+    return figure
 
 
 def _every(record: Record, measure: str) -> str:
     """Return the shares of one measure at the end, for every function and activation."""
-    parts = [
-        f"{FUNCTIONS[f]} {ACTIVATIONS[a]} {_share(record, f, a, measure)}"
-        for f in _each(record, "function")
-        for a in _each(record, "activation")
-    ]
+    parts = []
+    for function in record.config["function"]:
+        for activation in record.config["activation"]:
+            where = {"function": function, "activation": activation, "init": _start(record)}
+            share = text.value(record.facts.get(measure, **where), "percent")
+            parts.append(f"{labels.FUNCTIONS[function]} {labels.ACTIVATIONS[activation]} {share}")
     return ", ".join(parts)
 
 
-def _start(record: Record) -> str:
-    return f"{INITS[_each(record, 'init')[0]]} initialization"
-
-
 def _networks_caption(record: Record) -> str:
-    first = ACTIVATIONS[_each(record, "activation")[0]]
+    first = labels.ACTIVATIONS[record.config["activation"][0]]
     return (
-        f"Trained networks ({_start(record)}) and the target: the first 4 simulations that collapsed "
-        f"with {first} and the first 4 that did not, as far as there are so many among 64. Every "
-        "column shows the same simulations, from the same weights and points."
+        f"Trained networks ({labels.INITS[_start(record)]} initialization) and the target: the first "
+        f"{labels.SHOWN} simulations that collapsed with {first} and the first {labels.SHOWN} that "
+        f"did not, or fewer where the first {labels.SAMPLE} simulations hold fewer. In each row all "
+        "panels show the same simulations, from the same weights and points."
+    )
+
+
+def _networks_alt(record: Record) -> str:
+    return (
+        "Curves of trained networks over the dotted target, one row per function, one column per "
+        f"activation. Collapsed ones are horizontal lines. Constant: {_every(record, 'collapsed')}."
     )
 
 
 def _collapse_caption(record: Record) -> str:
     return (
-        f"Share of {record.config['simulations']:,} networks by every definition against training "
-        f"time ({_start(record)}), with 95 % intervals (shaded). Dashed: leaky ReLU. Where a dead "
-        "layer is all that makes an output constant, the two curves coincide. Dotted: 90 %."
+        f"Share of {text.counted(record.config['simulations'], 'network')} by every definition "
+        f"against training time ({labels.INITS[_start(record)]} initialization), with 95 % intervals "
+        "(shaded). Dashed curves: leaky ReLU. Where a dead layer is all that makes an output "
+        f"constant, the two curves coincide. Grey line: {100 * labels.REPORTED:.0f} %."
+    )
+
+
+def _collapse_alt(record: Record) -> str:
+    return (
+        f"Shares of networks ({', '.join(labels.TRACED.values())}) against epochs, one panel per "
+        f"function. At the end, constant: {_every(record, 'collapsed')}; flat: "
+        f"{_every(record, 'flat')}."
+    )
+
+
+def _inits_caption(record: Record) -> str:
+    return (
+        f"Shares after {text.counted(record.config['epochs'], 'epoch')} for each initialization, with "
+        f"95 % intervals: constant output (range below {text.number(labels.CONSTANT)}) and flat "
+        f"output (range below {100 * labels.FLAT:g} % of the target’s). Dashed line: "
+        f"{100 * labels.REPORTED:.0f} %."
+    )
+
+
+def _inits_alt(record: Record) -> str:
+    names = text.listed(labels.INITS[init] for init in record.config["init"])
+    return (
+        "Points with intervals: share of constant and of flat networks for each activation and "
+        f"initialization ({names}), one panel per function."
+    )
+
+
+def _born_dead_caption(record: Record) -> str:
+    count = int(record.data["theory_simulated_count"][0])
+    return (
+        "Probability that a network with one input, He initialization and zero biases is born dead. "
+        "Shaded: between the lower bound (dashed) and the upper bound (line) of Lu et al.; dots: "
+        f"{text.counted(count, 'network')} each, with 95 % intervals; black: the exact value for "
+        "width 2."
+    )
+
+
+def _born_dead_alt(record: Record) -> str:
+    exact = record.data["theory_exact"]
+    chances = [f"{100 * float(exact.sel(exact_depth=d)):.1f} % for {d}" for d in (3, 10, 20)]
+    return (
+        "P(born dead) rises with depth and falls with width; exact values at width 2: "
+        f"{text.listed(chances)} layers."
+    )
+
+
+def _safe_shapes_alt(record: Record) -> str:
+    safe = record.data["theory_safe_width"].sel(depth=10)
+    widths = [f"{int(width)} at {100 * float(width.risk):g} %" for width in safe]
+    return (
+        "Map of the upper bound over depth and width with two lines of safe width, which rise with "
+        f"the logarithm of depth; for 10 layers: {text.listed(widths)}."
     )
 
 
 PLOTS = (
+    Plot("networks", networks, _networks_caption, _networks_alt),
+    Plot("collapse", collapse, _collapse_caption, _collapse_alt),
+    Plot("inits", inits, _inits_caption, _inits_alt, when=lambda r: len(r.config["init"]) > 1),
+    Plot("born_dead", born_dead, _born_dead_caption, _born_dead_alt),
     Plot(
-        "networks",
-        networks,
-        _networks_caption,
-        lambda r: (
-            "Curves of trained networks over the dotted target, one row a function, one column an "
-            f"activation. Collapsed ones are horizontal lines. Shares constant: {_every(r, 'collapsed')}."
-        ),
+        "safe_shapes",
+        safe_shapes,
+        "Upper bound of P(born dead) by depth and width. On and above a red line the risk is at most "
+        "the one named; the star is the shape of this run.",
+        _safe_shapes_alt,
     ),
-    Plot(
-        "collapse",
-        collapse,
-        _collapse_caption,
-        lambda r: (
-            "Shares of networks with a dead layer, constant, flat and fitted against epochs, one panel "
-            f"a function. At the end, constant: {_every(r, 'collapsed')}; flat: {_every(r, 'flat')}."
-        ),
-    ),
-    Plot(
-        "inits",
-        inits,
-        lambda r: (
-            f"Shares after {r.config['epochs']:,} epochs for each initialization, with 95 % "
-            "intervals: constant output (range below 10⁻⁶) and flat output (range below 1 % of the "
-            "target’s). Dotted: 90 %."
-        ),
-        lambda r: (
-            "Points with intervals: share of constant and of flat networks for each activation and "
-            f"initialization ({', '.join(INITS[s] for s in _each(r, 'init'))}), one panel a function."
-        ),
-        when=lambda r: len(r.config["init"]) > 1,
-    ),
-    *SHAPES,
 )

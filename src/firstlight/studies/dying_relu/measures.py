@@ -1,96 +1,42 @@
 """What is measured on a trained network: dead layer, range of the output, and fit.
 
 The words of the study. *Born dead*: at initialization some hidden layer is zero on the whole
-domain. *Dead layer*: some hidden layer is exactly zero on every point of the grid. *Collapsed*: the
-output is constant, its range on the grid is below 10⁻⁶. *Flat*: that range is below 1 % of the
-target's. Leaky ReLU has no exact zero, so it has no dead layer; it can still collapse or be flat.
+domain. *Dead layer*: some hidden layer is exactly zero on every point of the grid. *Died in
+training*: a dead layer, but not born dead. *Trained*: neither. *Collapsed*: the output is constant,
+its range on the grid is below 10⁻⁶. *Flat*: that range is below 1 % of the target's. *Fitted*:
+R² > 0.9. *Diverged*: the output is not finite. Leaky ReLU has no exact zero, so it has no dead
+layer; it can still collapse or be flat.
 """
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from firstlight import stats
-from firstlight.record.provenance import cores
 from firstlight.ensemble.spec import Network
 from firstlight.record import Fact
+from firstlight.record.provenance import cores
+from firstlight.studies.dying_relu.labels import CONSTANT, FLAT, GOOD
+from firstlight.types import Floats, Numbers
 
-CONSTANT = 1e-6
-"""An output whose range is smaller is called constant."""
-FLAT = 0.01
-"""An output whose range is smaller than this share of the target's is called flat."""
-GOOD = 0.9
-"""A network whose R² is larger is called fitted."""
 LOWEST_R2 = -1e6
 """R² is recorded as this where it is smaller still, or where the output is not finite."""
 BLOCK = 64
 """Networks evaluated at a time, so that their values on the grid stay in the cache."""
 
-MEASURES = ("dead_layer", "collapsed", "flat", "fitted")
-"""What is traced against training time, each as a share of networks."""
-
-FIELDS = ("dead_layer", "span", "r2")
-"""The arrays of a ``Measured``."""
-
-Values = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What was found on some networks; every array has the shape (…, R).
-
-    Args:
-        dead_layer: whether some hidden layer is exactly zero on the whole grid.
-        span: range of the output on the grid, largest minus smallest; infinite if not finite.
-        r2: 1 − mean squared error / variance of the target, on the grid.
-    """
-
-    dead_layer: Flags
-    span: Values
-    r2: Values
-
-    def flags(self, target_span: float) -> dict[str, Flags]:
-        """Return each of ``MEASURES`` by its name; ``target_span`` is the target's own range."""
-        return {
-            "dead_layer": self.dead_layer,
-            "collapsed": self.span < CONSTANT,
-            "flat": self.span < FLAT * target_span,
-            "fitted": self.r2 > GOOD,
-        }
-
-
-def span_of(values: Values) -> Values:
+def span_of(values: Floats) -> Floats:
     """Return largest minus smallest along the last axis; infinite where a value is not finite."""
     with np.errstate(invalid="ignore", over="ignore"):
-        span: Values = values.max(axis=-1) - values.min(axis=-1)
+        span: Floats = values.max(axis=-1) - values.min(axis=-1)
     return np.where(np.isfinite(span), span, np.inf)
 
 
-def _activated(network: Network, z: Values) -> Values:
-    if network.activation == "relu":
-        return np.maximum(z, 0.0, out=z)
-    if network.activation == "leaky-relu":
-        return np.where(z > 0, z, network.slope * z)
-    raise ValueError(
-        f"activation: expected relu or leaky-relu, got {network.activation!r}; use one of them"
-    )
-
-
-def _zero(h: Values, among: Flags) -> NDArray[np.int64]:
-    """Return which networks are zero on all units and points; NaN is not zero.
-
-    Most have some unit that is not zero at the first point, so the others alone are looked through.
-    """
-    rows = np.flatnonzero(among & ~h[:, :, 0].any(axis=1))
-    return rows[~h[rows].any(axis=(1, 2))]
-
-
-def outputs(network: Network, parameters: Any, x: Any) -> tuple[Values, Flags]:
+def outputs(network: Network, parameters: ArrayLike, x: ArrayLike) -> tuple[Floats, Flags]:
     """Return what each network computes in float64, and whether a hidden layer is all zero.
 
     Args:
@@ -106,6 +52,9 @@ def outputs(network: Network, parameters: Any, x: Any) -> tuple[Values, Flags]:
     """
     if network.widths[0] != 1 or network.widths[-1] != 1:
         raise ValueError(f"widths: expected 1 input and 1 output, got {network.widths}")
+    if network.activation not in ("relu", "leaky-relu"):
+        raise ValueError(f"activation: expected relu or leaky-relu, got {network.activation!r}")
+    relu = network.activation == "relu"
     p = np.asarray(parameters, dtype=np.float64)
     points = np.asarray(x, dtype=np.float64)
     h = np.broadcast_to(points, (len(p), 1, points.size))
@@ -115,14 +64,16 @@ def outputs(network: Network, parameters: Any, x: Any) -> tuple[Values, Flags]:
         for weights, biases in layers[:-1]:
             z = weights @ h
             z += biases[:, :, None]
-            h = _activated(network, z)
-            dead[_zero(h, ~dead)] = True
+            h = np.maximum(z, 0.0, out=z) if relu else np.where(z > 0, z, network.slope * z)
+            # Most have some unit that is not zero at the first point: only the others are searched.
+            rows = np.flatnonzero(~dead & ~h[:, :, 0].any(axis=1))
+            dead[rows[~h[rows].any(axis=(1, 2))]] = True
         weights, biases = layers[-1]
         out = (weights @ h)[:, 0] + biases
     return out, dead
 
 
-def _fit(out: Values, target: Values) -> Values:
+def _fit(out: Floats, target: Floats) -> Floats:
     """Return R² of each row, at least ``LOWEST_R2``."""
     with np.errstate(over="ignore", invalid="ignore"):
         error = np.mean((out - target) ** 2, axis=-1)
@@ -130,8 +81,13 @@ def _fit(out: Values, target: Values) -> Values:
     return np.maximum(np.where(np.isfinite(r2), r2, LOWEST_R2), LOWEST_R2)
 
 
-def measure(network: Network, parameters: Any, x: Any, target: Any) -> Measured:
-    """Return what is found on each network.
+def measure(
+    network: Network, parameters: ArrayLike, x: Floats, target: Floats
+) -> dict[str, Numbers]:
+    """Return what is measured on each of R networks, by name, each of shape (R,).
+
+    Flags are ``labels.TRACED``. ``span`` is the range of the output on the grid, infinite if it is
+    not finite; ``r2`` is 1 − mean squared error / variance of the target.
 
     Args:
         network: one input, one output, ReLU or leaky ReLU.
@@ -139,19 +95,17 @@ def measure(network: Network, parameters: Any, x: Any, target: Any) -> Measured:
         x: shape (G,), a grid of the domain.
         target: shape (G,), the function to be learned, not constant.
     """
-    p, t = np.asarray(parameters), np.asarray(target, dtype=np.float64)
+    p, flat = np.asarray(parameters), FLAT * span_of(target)
 
-    def block(first: int) -> Measured:
+    def block(first: int) -> dict[str, Numbers]:
         out, dead = outputs(network, p[first : first + BLOCK], x)
-        return Measured(dead, span_of(out), _fit(out, t))
+        span, r2 = span_of(out), _fit(out, target)
+        flags = {"dead_layer": dead, "collapsed": span < CONSTANT, "flat": span < flat}
+        return {**flags, "fitted": r2 > GOOD, "span": span, "r2": r2}
 
     with ThreadPoolExecutor(cores()) as pool:
-        return joined(list(pool.map(block, range(0, len(p), BLOCK))))
-
-
-def joined(parts: Sequence[Measured], axis: int = -1) -> Measured:
-    """Return several measurements as one, one after the other along an axis that they have."""
-    return Measured(*(np.concatenate([getattr(p, n) for p in parts], axis=axis) for n in FIELDS))
+        blocks = list(pool.map(block, range(0, len(p), BLOCK)))
+    return {name: np.concatenate([part[name] for part in blocks]) for name in blocks[0]}
 
 
 def share(flags: Flags) -> Fact:
@@ -178,10 +132,9 @@ def helps_from(leaky: Flags, relu: Flags, epochs: Sequence[int]) -> int | None:
         relu: shape (C, R).
         epochs: the C checkpoints.
     """
-    found = None
+    since = None
     for epoch, a, b in zip(reversed(epochs), leaky[::-1], relu[::-1], strict=True):
-        p = float(changed(a, b)[1].value or 0.0)
-        if not (p < 1 - stats.CONFIDENCE and a.sum() < b.sum()):
+        if float(changed(a, b)[1]) >= 1 - stats.CONFIDENCE or a.sum() >= b.sum():
             break
-        found = epoch
-    return found
+        since = epoch
+    return since

@@ -1,201 +1,223 @@
 """Problems 2.2 and 2.3: how often deep narrow networks collapse, and whether leaky ReLU helps."""
 
-from collections.abc import Mapping
-from time import perf_counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from firstlight.record import provenance
-from firstlight import stats
-from firstlight.studies.dying_relu.config import DyingReluConfig
+from firstlight import seeds, stats
 from firstlight.context import Context
 from firstlight.data import toy
-from firstlight.record import Array, Fact, Record
-from firstlight.studies.dying_relu import measures
-from firstlight.studies.dying_relu.answers import verdicts
-from firstlight.studies.dying_relu.theory import theory_arrays
-from firstlight.studies.dying_relu.trials import (
-    GRID,
-    Combination,
-    Outcome,
-    checkpoints,
-    combinations,
-    network_of,
-    simulate,
-)
+from firstlight.ensemble import theory
+from firstlight.ensemble.spec import Network
+from firstlight.record import Array, Arrays, Fact, Facts
+from firstlight.studies.dying_relu.config import DyingReluConfig
+from firstlight.studies.dying_relu.labels import DEFINITIONS, SHOWN, STATISTICS, TRACED
+from firstlight.studies.dying_relu.measures import Flags, changed, helps_from, outputs, share
+from firstlight.studies.dying_relu.trials import GRID, Combination, Outcome, network_of, simulate
+from firstlight.studies.study import Results
+from firstlight.types import Floats, Numbers
 
-SHOWN = 4
-"""Networks drawn for each function: so many that collapsed with ReLU and so many that did not."""
 SHOWN_POINTS = 201
-"""Points at which they are drawn."""
+"""Points at which some trained networks are drawn."""
 
-Facts = dict[str, Fact]
+THEORY: dict[str, tuple[Any, ...]] = {
+    "width": tuple(range(1, 17)),
+    "depth": tuple(range(2, 101)),
+    "risk": (0.1, 0.01),
+    "simulated_width": (2, 3, 4, 5, 6, 8),
+    "simulated_depth": (3, 5, 10, 20),
+    "exact_depth": tuple(range(2, 31)),
+}
+"""Where P(born dead) is computed: its bounds for every width and depth, the safe width for each
+risk, the share of simulated networks, and the exact value of width 2."""
+SIMULATED = 2_000
+"""Networks of each shape whose share of born dead is compared with the theory."""
+
 Outcomes = Mapping[Combination, Outcome]
-Flags = dict[str, NDArray[np.bool_]]
 
 
-def _target_span(function: str) -> float:
-    """Return the range of a function on the grid."""
-    return float(measures.span_of(toy.target(function, toy.grid(GRID))))
-
-
-def _flags(which: Combination, outcome: Outcome) -> Flags:
-    """Return each of ``MEASURES`` at each checkpoint, shape (C, R)."""
-    return outcome.measured.flags(_target_span(which.function))
-
-
-def _final(which: Combination, outcome: Outcome) -> Facts:
-    """Return the facts of one combination at the end of training, without its name."""
-    flags = {name: values[-1] for name, values in _flags(which, outcome).items()}
-    born = outcome.born_dead
-    flags |= {
+def _final(outcome: Outcome) -> Facts:
+    """Return the facts of one combination at the end of training."""
+    last, born = {name: values[-1] for name, values in outcome.traced.items()}, outcome.born_dead
+    flags = {
+        **{name: last[name] for name in TRACED},
         "born_dead": born,
-        "died_in_training": ~born & flags["dead_layer"],
-        "trained": ~born & ~flags["dead_layer"],
-        "diverged": ~np.isfinite(outcome.measured.span[-1]),
+        "died_in_training": ~born & last["dead_layer"],
+        "trained": ~born & ~last["dead_layer"],
+        "diverged": ~np.isfinite(last["span"]),
     }
-    facts = {name: measures.share(values) for name, values in flags.items()}
-    return facts | {"r2": stats.quantile(outcome.measured.r2[-1], 0.5)}
+    facts = Facts()
+    for name, values in flags.items():
+        facts.put(name, share(values))
+    facts.put("r2", stats.quantile(last["r2"], 0.5))
+    return facts
 
 
-def all_facts(outcomes: Outcomes, epochs: list[int]) -> Facts:
+def _pair(facts: Facts, which: Combination, leaky: Outcome, relu: Outcome, epochs: Any) -> None:
+    """Add how leaky ReLU compares with ReLU on the same weights, points and order."""
+    for name in DEFINITIONS:
+        where = {"definition": name, "function": which.function, "init": which.init}
+        a, b = leaky.traced[name], relu.traced[name]
+        change, p = changed(a[-1], b[-1])
+        facts.put("change", change, **where)
+        facts.put("mcnemar", p, **where)
+        facts.put("helps_from", Fact(helps_from(a, b, epochs)), **where)
+
+
+def all_facts(outcomes: Outcomes, epochs: Sequence[int]) -> Facts:
     """Return every fact: of each combination, of each pair, and the speed of training.
 
     Args:
         outcomes: combination → what its simulations left.
         epochs: the checkpoints.
     """
-    facts: Facts = {}
+    facts = Facts()
     for which, outcome in outcomes.items():
-        facts |= {f"{name}.{which.name}": fact for name, fact in _final(which, outcome).items()}
-        if which.activation == "leaky-relu":
-            facts |= _in_time(which, outcome, epochs)
-    for which in outcomes:
+        facts.update(_final(outcome), **which._asdict())
         relu = Combination(which.function, "relu", which.init)
-        if which.activation == "leaky-relu" and relu in outcomes:
-            facts |= _pair(which, outcomes[which], outcomes[relu], epochs)
-    if len({which.function for which in outcomes}) == 1:  # its first activation and initialiser
-        facts |= _final(*next(iter(outcomes.items())))
+        if which.activation == "leaky-relu":
+            for epoch, flat in zip(epochs, outcome.traced["flat"], strict=True):
+                if epoch in (10**k for k in range(6)):
+                    facts.put("flat_after", share(flat), epoch=epoch, **which._asdict())
+            if relu in outcomes:
+                _pair(facts, which, outcome, outcomes[relu], epochs)
+    if len({which.function for which in outcomes}) == 1:  # its first activation and initialization
+        facts.update(_final(next(iter(outcomes.values()))))
     seconds = sum(outcome.seconds for outcome in outcomes.values())
     steps = sum(outcome.steps for outcome in outcomes.values())
-    facts["grid_points"] = Fact(GRID)
-    facts["network_steps_per_second"] = Fact(steps / seconds if seconds > 0 else None)
+    facts.put("grid_points", Fact(GRID))
+    facts.put("network_steps_per_second", Fact(steps / seconds if seconds > 0 else None))
     return facts
 
 
-def _in_time(which: Combination, outcome: Outcome, epochs: list[int]) -> Facts:
-    """Return the share of flat networks after 1, 10, 100, … epochs, as far as they were trained."""
-    flat = _flags(which, outcome)["flat"]
-    decades = [10**k for k in range(6) if 10**k in epochs]
-    return {
-        f"flat_after.{epoch}.{which.name}": measures.share(flat[epochs.index(epoch)])
-        for epoch in decades
+def _array(config: DyingReluConfig, values: Any, *axes: str) -> Array:
+    """Return an array with the labels of its axes."""
+    known: dict[str, Sequence[Any]] = {
+        **THEORY,
+        "function": config.function,
+        "activation": config.activation,
+        "init": config.init,
+        "measure": list(TRACED),
+        "epoch": config.checkpoints,
+        "statistic": STATISTICS,
     }
+    return Array(np.asarray(values), axes, {axis: known[axis] for axis in axes if axis in known})
 
 
-def _pair(which: Combination, leaky: Outcome, relu: Outcome, epochs: list[int]) -> Facts:
-    """Return how leaky ReLU compares with ReLU on the same weights, points and order."""
-    end, facts = f"{which.function}.{which.init}", {}
-    a, b = _flags(which, leaky), _flags(which, relu)
-    for name in ("collapsed", "flat"):
-        change, p = measures.changed(a[name][-1], b[name][-1])
-        facts[f"change.{name}.{end}"], facts[f"mcnemar.{name}.{end}"] = change, p
-        facts[f"helps_from.{name}.{end}"] = Fact(measures.helps_from(a[name], b[name], epochs))
-    return facts
+def _by_combination(config: DyingReluConfig, values: Sequence[Numbers], *axes: str) -> Array:
+    """Return one array with the axes function, activation, init, … from one per combination."""
+    many = len(config.function), len(config.activation), len(config.init)
+    table = np.stack(values).reshape(*many, *values[0].shape)
+    return _array(config, table, "function", "activation", "init", *axes)
 
 
-def _table(fact: Fact) -> tuple[float, float, float]:
-    """Return value, low and high; what is missing becomes NaN."""
-    found = (float("nan") if v is None else float(v) for v in (fact.value, fact.low, fact.high))
-    value, low, high = found
-    return value, low, high
+def _statistics(estimates: Iterable[Fact]) -> Floats:
+    """Return value, low and high of each estimate; what is missing becomes NaN."""
+    return np.array([[f.value, f.low, f.high] for f in estimates], np.float64)
 
 
-def _shape(config: DyingReluConfig, values: list[NDArray[np.generic]]) -> NDArray[np.generic]:
-    """Return one array with the axes function, activation, init, … from one for each combination."""
-    many = (len(config.function), len(config.activation), len(config.init))
-    return np.stack(values).reshape(*many, *values[0].shape)
-
-
-def _curves(config: DyingReluConfig, outcomes: Outcomes) -> dict[str, Array]:
-    """Return shares and the median R² at every checkpoint, and each simulation at the end."""
-    which = ("function", "activation", "init")
-    shares, fits = [], []
-    for combination, outcome in outcomes.items():
-        flags = _flags(combination, outcome)
-        shares.append(
-            np.array([[_table(measures.share(f)) for f in flags[m]] for m in measures.MEASURES])
-        )
-        fits.append(np.array([_table(stats.quantile(r, 0.5)) for r in outcome.measured.r2]))
-    ends = {
-        "final.range": [o.measured.span[-1] for o in outcomes.values()],
-        "final.r2": [o.measured.r2[-1] for o in outcomes.values()],
-        "final.dead_layer": [o.measured.dead_layer[-1] for o in outcomes.values()],
-        "born_dead": [o.born_dead for o in outcomes.values()],
-    }
-    arrays = {n: Array(_shape(config, v), (*which, "simulation")) for n, v in ends.items()}
-    axes = (*which, "measure", "epoch", "value_low_high")
-    arrays["curve.share"] = Array(_shape(config, shares), axes)
-    arrays["curve.r2"] = Array(_shape(config, fits), (*which, "epoch", "value_low_high"))
-    arrays["curve.epochs"] = Array(np.array(checkpoints(config.epochs)), ("epoch",))
+def _curves(config: DyingReluConfig, outcomes: Outcomes) -> Arrays:
+    """Return each simulation at the end, and shares and the median R² at every checkpoint."""
+    arrays, every = Arrays(), list(outcomes.values())
+    for name, measure in (("range", "span"), ("r2", "r2"), ("dead_layer", "dead_layer")):
+        last = _by_combination(config, [o.traced[measure][-1] for o in every], "simulation")
+        arrays.put(f"final_{name}", last)
+    born = _by_combination(config, [o.born_dead for o in every], "simulation")
+    arrays.put("born_dead", born)
+    shares = [np.array([_statistics(map(share, o.traced[m])) for m in TRACED]) for o in every]
+    arrays.put("curve_share", _by_combination(config, shares, "measure", "epoch", "statistic"))
+    fits = [_statistics(stats.quantile(r2, 0.5) for r2 in o.traced["r2"]) for o in every]
+    arrays.put("curve_r2", _by_combination(config, fits, "epoch", "statistic"))
+    arrays.put("curve_epochs", _array(config, config.checkpoints, "epoch"))
     return arrays
 
 
-def _shown(collapsed: NDArray[np.bool_]) -> list[int]:
+def _shown(collapsed: Flags) -> Numbers:
     """Return the first simulations that collapsed, then the first that did not, −1 for none."""
-    found = []
-    for kind in (collapsed, ~collapsed):
-        places = np.flatnonzero(kind)[:SHOWN].tolist()
-        found += places + [-1] * (SHOWN - len(places))
-    return found
+    places = np.full((2, SHOWN), -1)
+    for row, kind in zip(places, (collapsed, ~collapsed), strict=True):
+        first = np.flatnonzero(kind)[:SHOWN]
+        row[: first.size] = first
+    return places.ravel()
 
 
-def _samples(config: DyingReluConfig, outcomes: Outcomes) -> dict[str, Array]:
+def _samples(config: DyingReluConfig, outcomes: Outcomes) -> Arrays:
     """Return the outputs of some trained networks, the same simulations for each activation.
 
     They are chosen by what became of them with the run's first activation, and begin from its first
-    initialization; where too few are found, the rest is NaN.
+    initialization; where there are too few, the rest is NaN.
     """
-    x = toy.grid(SHOWN_POINTS)
-    found = np.full((len(config.function), len(config.activation), 2 * SHOWN, x.size), np.nan)
-    flags = np.zeros(found.shape[:-1], dtype=bool)
-    for i, function in enumerate(config.function):
-        pair = [Combination(function, a, config.init[0]) for a in config.activation]
-        collapsed = [
-            o.measured.span[-1][: len(o.sample)] < measures.CONSTANT
-            for o in (outcomes[which] for which in pair)
-        ]
-        for k, index in enumerate(_shown(collapsed[0])):
-            for j, which in enumerate(pair):
-                if index >= 0:
-                    network = network_of(config, which.activation)
-                    sample = outcomes[which].sample[index : index + 1]
-                    found[i, j, k] = measures.outputs(network, sample, x)[0][0]
-                    flags[i, j, k] = collapsed[j][index]
-    target = np.array([toy.target(function, x) for function in config.function])
-    return {
-        "sample.x": Array(x, ("point",)),
-        "sample.target": Array(target, ("function", "point")),
-        "sample.output": Array(found, ("function", "activation", "network", "point")),
-        "sample.collapsed": Array(flags, ("function", "activation", "network")),
-    }
+    x, lines, flags = toy.grid(SHOWN_POINTS), [], []
+    for function in config.function:
+        pair = [outcomes[Combination(function, a, config.init[0])] for a in config.activation]
+        shown = _shown(pair[0].traced["collapsed"][-1, : len(pair[0].sample)])
+        there = shown >= 0
+        for activation, outcome in zip(config.activation, pair, strict=True):
+            line = np.full((shown.size, x.size), np.nan)
+            network = network_of(config, activation)
+            line[there] = outputs(network, outcome.sample[shown[there]], x)[0]
+            lines.append(line)
+            flags.append(there & outcome.traced["collapsed"][-1, shown])
+    many = len(config.function), len(config.activation), 2 * SHOWN
+    axes = "function", "activation", "network"
+    target = [toy.target(function, x) for function in config.function]
+    arrays = Arrays()
+    arrays.put("sample_x", _array(config, x, "point"))
+    arrays.put("sample_target", _array(config, target, "function", "point"))
+    arrays.put("sample_output", _array(config, np.reshape(lines, (*many, -1)), *axes, "point"))
+    arrays.put("sample_collapsed", _array(config, np.reshape(flags, many), *axes))
+    return arrays
 
 
-def run(config: DyingReluConfig, context: Context) -> Record:
-    """Simulate every combination and answer questions 2.2 and 2.3.
+def _simulated(config: DyingReluConfig, width: int, depth: int) -> Fact:
+    """Return the share of networks that are born dead, of some drawn for this."""
+    network = Network((1, *[width] * (depth - 1), 1))
+    seed = seeds.integer(config.seed, config.study, "theory", width, depth)
+    return theory.probability(network, "he", SIMULATED, seed)
 
-    Facts, for each FUNCTION.ACTIVATION.INIT and at the end of training: the shares ``collapsed``
-    (output range below 10⁻⁶), ``flat`` (below 1 % of the target's), ``dead_layer`` (some hidden
-    layer exactly zero on the grid), ``born_dead`` (on the whole domain, before training),
-    ``died_in_training`` (not born dead, but a dead layer), ``trained`` (neither), ``fitted``
-    (R² > 0.9), ``diverged`` (output not finite), each with a Wilson interval, and the median
-    ``r2``. A run of one function has those of its first activation and initialiser under their plain
-    names as well. For each
-    FUNCTION.INIT with both activations: ``change.collapsed`` and ``change.flat`` (leaky ReLU − ReLU
-    on the same networks), ``mcnemar.…`` (p-value), ``helps_from.…`` (epoch from which on leaky ReLU
-    has significantly fewer, or None). ``flat_after.EPOCH.…`` traces leaky ReLU. ``grid_points`` is
-    the number of points on which networks are measured.
+
+def theory_arrays(config: DyingReluConfig) -> Arrays:
+    """Return P(born dead) of He's weights, zero biases and one input, by width and depth.
+
+    ``theory_lower`` and ``theory_upper`` are the bounds of Lu et al., ``theory_exact`` is for
+    width 2, ``theory_simulated`` holds shares of networks drawn for this, and
+    ``theory_safe_width`` the widths at which the upper bound stays below each risk.
+
+    Args:
+        config: only its seed matters.
+    """
+    arrays, (widths, depths) = Arrays(), (THEORY["width"], THEORY["depth"])
+
+    def put(name: str, values: Any, *axes: str) -> None:
+        arrays.put(f"theory_{name}", _array(config, values, *axes))
+
+    for axis, places in THEORY.items():
+        put(axis, places, axis)
+    put("upper", [[theory.upper_bound(w, d) for d in depths] for w in widths], "width", "depth")
+    put("lower", [[theory.lower_bound(w, d) for d in depths] for w in widths], "width", "depth")
+    exact = [theory.exact(2, d) for d in THEORY["exact_depth"]]
+    put("exact", np.array(exact, np.float64), "exact_depth")
+    safe = [[theory.safe_width(d, risk) for d in depths] for risk in THEORY["risk"]]
+    put("safe_width", safe, "risk", "depth")
+    drawn = [
+        _statistics(_simulated(config, width, depth) for depth in THEORY["simulated_depth"])
+        for width in THEORY["simulated_width"]
+    ]
+    put("simulated", drawn, "simulated_width", "simulated_depth", "statistic")
+    put("simulated_count", [SIMULATED], "one")
+    return arrays
+
+
+def run(config: DyingReluConfig, context: Context) -> Results:
+    """Simulate every combination.
+
+    Facts, for each function, activation and init, at the end of training: the shares
+    ``labels.FINAL``, defined in ``measures``, and the median ``r2``; a run of one function has those
+    of its first activation and initialization without coordinates as well. For each function and
+    init with both activations, by either definition of collapse: ``change`` (leaky ReLU − ReLU on
+    the same networks), ``mcnemar`` (p-value) and ``helps_from`` (epoch from which on leaky ReLU has
+    significantly fewer, or None). ``flat_after`` traces leaky ReLU by epoch.
 
     The same config gives the same record, whether resumed or not, but for
     ``network_steps_per_second``: updates of all networks over the time of the training alone. It
@@ -203,21 +225,12 @@ def run(config: DyingReluConfig, context: Context) -> Record:
 
     Args:
         config: the parameters.
-        context: each finished chunk is kept in its folder; its progress is used.
+        context: each finished chunk is kept in its folder; its device and progress are used.
     """
-    started = perf_counter()
-    every = combinations(config)
-    total, outcomes = len(every) * config.simulations, dict[Combination, Outcome]()
-    for index, which in enumerate(every):
-        outcomes[which] = simulate(config, which, context, index * config.simulations, total)
-    facts = all_facts(outcomes, checkpoints(config.epochs))
-    origin = provenance.collect(seed=config.seed, started=started, device=context.device)
-    remarks = {o.remark: None for o in outcomes.values() if o.remark}
-    return Record(
-        study=config.study,
-        config=config.as_dict(),
-        facts=facts,
-        verdicts=verdicts(facts, config),
-        arrays=_curves(config, outcomes) | _samples(config, outcomes) | theory_arrays(config),
-        provenance=origin | {"engine": list(remarks) or ["machine code"]},
-    )
+    outcomes = simulate(config, context)
+    arrays = _curves(config, outcomes)
+    arrays.update(_samples(config, outcomes))
+    arrays.update(theory_arrays(config))
+    remarks = dict.fromkeys(o.remark for o in outcomes.values() if o.remark)
+    about = {"engine": list(remarks) or ["machine code"]}
+    return Results(all_facts(outcomes, config.checkpoints), arrays, about)

@@ -1,29 +1,32 @@
-"""One combination of function, activation and initialization: drawn, trained, measured, stored.
+"""The simulations of each combination of function, activation and initialization: the trials.
 
-Simulations are trained in chunks, and each chunk is stored the moment it is done. Every random
-number belongs to a simulation by its index, so neither chunks nor a resumed run change a bit. The
-names of the streams do not hold the activation: ReLU and leaky ReLU form pairs.
+A trial is a chunk of simulations, trained as one program. Every random number belongs to a
+simulation by its index, so chunks change no bit. The names of the streams do not hold the
+activation: ReLU and leaky ReLU form pairs.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from firstlight.record import store
-from firstlight.studies.dying_relu.config import DyingReluConfig, Function, Init, Rectifier
 from firstlight.context import Context
 from firstlight.data import toy
-from firstlight.ensemble.train import train
+from firstlight.ensemble.born_dead import born_dead
 from firstlight.ensemble.initial import initial
 from firstlight.ensemble.spec import Network, Training
-from firstlight.ensemble.theory import born_dead
-from firstlight.seeds import child, generator
-from firstlight.studies.dying_relu.measures import FIELDS, Flags, Measured, joined, measure
+from firstlight.ensemble.train import train
+from firstlight.record import Table
+from firstlight.record.provenance import cores
+from firstlight.record.store import Scalar, TrialResult
+from firstlight.seeds import child
+from firstlight.studies.dying_relu.config import DyingReluConfig, Function, Init, Rectifier
+from firstlight.studies.dying_relu.labels import SAMPLE
+from firstlight.studies.dying_relu.measures import measure
+from firstlight.sweep import run_trials
+from firstlight.types import Floats, Numbers, Tick
 
 CHUNK = 4_096
 """Simulations trained at a time, at most; fewer where the networks are large."""
@@ -31,27 +34,51 @@ DRAWN = 16
 """Simulations whose initial weights come from one generator."""
 MEMORY = 50_000_000
 """Numbers that the snapshots of a chunk may hold."""
-SAMPLE = 64
-"""The first simulations of a combination, whose trained weights are kept for the figure."""
 GRID = 501
 """Points of the domain on which networks are measured."""
 
-Data = Callable[[int, int], tuple[NDArray[np.float64], NDArray[np.float64]]]
-Tick = Callable[[int, int], None]
 
-
-@dataclass(frozen=True)
-class Combination:
-    """What is learned, with which activation, from which initialization."""
+class Combination(NamedTuple):
+    """What is learned, with which activation, from which initialization: a fact's coordinates."""
 
     function: Function
     activation: Rectifier
     init: Init
 
-    @property
-    def name(self) -> str:
-        """Return the end of the names of its facts, ``abs.relu.he``."""
-        return f"{self.function}.{self.activation}.{self.init}"
+
+@dataclass(frozen=True)
+class Chunk:
+    """Simulations ``first`` to ``last`` − 1 of a combination; the spec of one trial."""
+
+    config: DyingReluConfig
+    which: Combination
+    first: int
+    last: int
+
+    def stream(self, *names: str | int) -> np.random.SeedSequence:
+        """Return the seeds of a stream of random numbers of this function."""
+        return child(self.config.seed, self.config.study, self.which.function, *names)
+
+    def weights(self) -> Floats:
+        """Return the initial parameters, shape (last − first, P)."""
+        network, start = network_of(self.config, "relu"), self.first - self.first % DRAWN
+        blocks = []
+        for first in range(start, self.last, DRAWN):
+            source = np.random.default_rng(self.stream(self.which.init, "weights", first // DRAWN))
+            blocks.append(initial(network, self.which.init, DRAWN, source))
+        return np.concatenate(blocks)[self.first - start : self.last - start]
+
+    def data(self, first: int, last: int) -> tuple[Floats, Floats]:
+        """Return x and y of its simulations ``first`` to ``last`` − 1, (last − first, points, 1)."""
+        places = range(self.first + first, self.first + last)
+        streams = (np.random.default_rng(self.stream("points", place)) for place in places)
+        x = np.stack([toy.points(source, self.config.points, 1) for source in streams])
+        return x, toy.target(self.which.function, x)
+
+    def orders(self) -> NDArray[np.uint64]:
+        """Return the seeds of the order in which simulations see their points."""
+        streams = (self.stream("order", place) for place in range(self.first, self.last))
+        return np.array([s.generate_state(1, np.uint64)[0] for s in streams], dtype=np.uint64)
 
 
 @dataclass(frozen=True)
@@ -59,41 +86,20 @@ class Outcome:
     """What the simulations of one combination left.
 
     Args:
-        measured: arrays of shape (C, R), at each checkpoint.
+        traced: what ``measure`` returns, at each checkpoint, shape (C, R).
         born_dead: shape (R,).
         sample: shape (S, P), the weights of the first simulations after training.
         steps: updates, summed over simulations.
         seconds: time of the training alone.
-        remark: what the engine said about how it trained, or an empty text.
+        remark: why machine code was not used, or an empty text.
     """
 
-    measured: Measured
-    born_dead: Flags
-    sample: NDArray[np.float64]
+    traced: dict[str, Numbers]
+    born_dead: Numbers
+    sample: Floats
     steps: int
     seconds: float
-    remark: str = ""
-
-
-def combinations(config: DyingReluConfig) -> list[Combination]:
-    """Return every combination, functions first, then activations, then initializations."""
-    return [
-        Combination(f, a, i)
-        for f in config.function
-        for a in config.activation
-        for i in config.init
-    ]
-
-
-def checkpoints(epochs: int) -> list[int]:
-    """Return 0, 1, 2, 5, 10, 20, 50, … up to and with ``epochs``.
-
-    Example:
-        >>> checkpoints(12)
-        [0, 1, 2, 5, 10, 12]
-    """
-    series = (m * 10**e for e in range(6) for m in (1, 2, 5))
-    return sorted({0, epochs} | {epoch for epoch in series if epoch <= epochs})
+    remark: str
 
 
 def network_of(config: DyingReluConfig, activation: Rectifier) -> Network:
@@ -102,154 +108,86 @@ def network_of(config: DyingReluConfig, activation: Rectifier) -> Network:
     return Network(widths, activation, config.slope)
 
 
-def weights(
-    config: DyingReluConfig, which: Combination, first: int, last: int
-) -> NDArray[np.float64]:
-    """Return the initial parameters of simulations ``first`` to ``last`` − 1, shape (…, P)."""
-    network, parts = network_of(config, "relu"), []
-    start = first - first % DRAWN
-    for block in range(start, last, DRAWN):
-        rng = generator(
-            config.seed, config.study, which.function, which.init, "weights", block // DRAWN
-        )
-        parts.append(initial(network, which.init, DRAWN, rng))
-    return np.concatenate(parts)[first - start : last - start]
+def chunks(config: DyingReluConfig) -> dict[str, Chunk]:
+    """Return all simulations by the name of their trial, as many in each as memory allows.
 
-
-def data_of(config: DyingReluConfig, which: Combination, offset: int = 0) -> Data:
-    """Return the function (first, last) → (x, y), each of shape (last − first, points, 1).
-
-    Args:
-        config: the parameters.
-        which: only its function matters.
-        offset: the simulation that the caller counts as 0.
+    Functions come first, then activations, then initializations.
     """
-
-    def data(first: int, last: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        rows = [
-            toy.points(
-                generator(config.seed, config.study, which.function, "points", offset + r),
-                config.points,
-                1,
-            )
-            for r in range(first, last)
-        ]
-        x = np.stack(rows)
-        return x, toy.target(which.function, x)
-
-    return data
-
-
-def orders(
-    config: DyingReluConfig, which: Combination, first: int, last: int
-) -> NDArray[np.uint64]:
-    """Return the seeds of the order in which simulations see their points, shape (last − first,)."""
-    names = (config.study, which.function, "order")
-    found = [
-        child(config.seed, *names, r).generate_state(1, np.uint64)[0] for r in range(first, last)
-    ]
-    return np.array(found, dtype=np.uint64)
-
-
-def chunks(config: DyingReluConfig) -> Iterator[tuple[int, int]]:
-    """Yield (first, last) of the simulations that are trained together."""
-    size = len(checkpoints(config.epochs)) * network_of(config, "relu").parameters
+    size = len(config.checkpoints) * network_of(config, "relu").parameters
     count = max(DRAWN, min(CHUNK, MEMORY // size // DRAWN * DRAWN))
-    for first in range(0, config.simulations, count):
-        yield first, min(first + count, config.simulations)
+    return {
+        "-".join([*which, str(first)]): Chunk(
+            config, Combination(*which), first, min(first + count, config.simulations)
+        )
+        for which in product(config.function, config.activation, config.init)
+        for first in range(0, config.simulations, count)
+    }
 
 
-def _train(
-    config: DyingReluConfig, which: Combination, first: int, last: int, device: str, tick: Tick
-) -> store.TrialResult:
-    """Train and measure some simulations of a combination."""
-    network = network_of(config, which.activation)
-    start = weights(config, which, first, last)
+def train_chunk(chunk: Chunk, context: Context, tick: Tick) -> TrialResult:
+    """Train and measure the simulations of a chunk."""
+    config, start = chunk.config, chunk.weights()
+    network = network_of(config, chunk.which.activation)
     trained = train(
         network,
         Training(batch_size=config.batch_size, epochs=config.epochs),
         start,
-        data_of(config, which, first),
-        seeds=orders(config, which, first, last),
+        chunk.data,
+        seeds=chunk.orders(),
         learning_rate=config.learning_rate,
-        checkpoints=checkpoints(config.epochs),
-        device=device,
+        checkpoints=config.checkpoints,
+        device=context.device,
         progress=tick,
     )
-    born = np.zeros(last - first, dtype=bool)
+    facts, arrays = Table[Scalar](), Table[Numbers]()
+    facts.put("steps", trained.steps * len(start))
+    facts.put("training_seconds", trained.seconds)
+    facts.put("remark", trained.remark or "")
+    x = toy.grid(GRID)
+    y = toy.target(chunk.which.function, x)
+    measured = [measure(network, parameters, x, y) for parameters in trained.snapshots]
+    for name in measured[0]:
+        arrays.put(name, np.stack([snapshot[name] for snapshot in measured]))
+    born = np.zeros(len(start), dtype=bool)
     if network.activation == "relu":
         born = np.asarray(born_dead(network, start, toy.LOW, toy.HIGH), dtype=bool)
-    kept = max(0, min(last, SAMPLE) - first)
-    sample = np.asarray(trained.parameters[:kept], dtype=np.float64)
-    facts: dict[str, store.Scalar] = {
-        "steps": trained.steps * (last - first),
-        "seconds": trained.seconds,
-        "remark": trained.remark or "",
+    arrays.put("born_dead", born)
+    sampled = max(0, min(chunk.last, SAMPLE) - chunk.first)
+    arrays.put("sample", np.asarray(trained.parameters[:sampled], dtype=np.float64))
+    return TrialResult(facts, arrays)
+
+
+def _joined(parts: list[TrialResult]) -> Outcome:
+    """Return the trials of one combination as a whole."""
+    measures = parts[0].arrays.measures()
+    arrays = {
+        name: np.concatenate(
+            [p.arrays.get(name) for p in parts], axis=0 if name == "sample" else -1
+        )
+        for name in measures
     }
-    arrays = _traced(network, which.function, trained.snapshots)
-    return store.TrialResult(facts, {**arrays, "born_dead": born, "sample": sample})
-
-
-def _traced(network: Network, function: str, snapshots: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Return what is measured at each checkpoint, arrays of shape (C, R)."""
-    x = toy.grid(GRID)
-    y = toy.target(function, x)
-    each = [measure(network, parameters, x, y) for parameters in snapshots]
-    return {name: np.stack([getattr(m, name) for m in each]) for name in FIELDS}
-
-
-def _spec(
-    config: DyingReluConfig, which: Combination, first: int, last: int, device: str
-) -> dict[str, Any]:
-    """Return what a chunk is: the parameters it depends on, and which simulations it holds."""
-    many = ("function", "activation", "init", "simulations")
-    same = {name: value for name, value in config.as_dict().items() if name not in many}
-    return {**same, **asdict(which), "first": first, "last": last, "device": device}
-
-
-def _path(folder: Path | None, which: Combination, first: int) -> Path | None:
-    name = f"{which.function}-{which.activation}-{which.init}-{first}.safetensors"
-    return None if folder is None else folder / "trials" / name
-
-
-def _gather(parts: Sequence[store.TrialResult]) -> Outcome:
     return Outcome(
-        joined([Measured(**{n: p.arrays[n] for n in FIELDS}) for p in parts]),
-        np.concatenate([p.arrays["born_dead"] for p in parts]),
-        np.concatenate([p.arrays["sample"] for p in parts]),
-        sum(int(p.facts["steps"]) for p in parts),
-        sum(float(p.facts["seconds"]) for p in parts),
-        str(parts[0].facts["remark"]),
+        born_dead=arrays.pop("born_dead"),
+        sample=arrays.pop("sample"),
+        traced=arrays,
+        steps=sum(int(part.facts.get("steps")) for part in parts),
+        seconds=sum(float(part.facts.get("training_seconds")) for part in parts),
+        remark=str(parts[0].facts.get("remark")),
     )
 
 
-def simulate(
-    config: DyingReluConfig, which: Combination, context: Context, done: int, total: int
-) -> Outcome:
-    """Return the outcome of a combination, reading the chunks that the run folder already holds.
-
-    Args:
-        config: the parameters.
-        which: the combination.
-        context: its folder and progress are used.
-        done: simulations of earlier combinations, for the progress.
-        total: simulations of all combinations.
-    """
-    parts = []
-    for first, last in chunks(config):
-        path = _path(context.folder, which, first)
-        spec = _spec(config, which, first, last, context.device)
-        part = None if path is None else store.read_trial(path, spec)
-        if part is None:
-            tick = partial(_tell, context, done + first, total)
-            part = _train(config, which, first, last, context.device, tick)
-            if path is not None:
-                store.write_trial(path, spec, part)
-        parts.append(part)
-        _tell(context, done + last, total)
-    return _gather(parts)
-
-
-def _tell(context: Context, before: int, total: int, done: int = 0, _of: int = 0) -> None:
-    """Report the simulations that are done, of all combinations together."""
-    context.progress("simulations", before + done, total)
+def simulate(config: DyingReluConfig, context: Context) -> dict[Combination, Outcome]:
+    """Return what the simulations of every combination left."""
+    specs, groups = chunks(config), dict[Combination, list[TrialResult]]()
+    results = run_trials(
+        train_chunk,
+        specs,
+        context,
+        label="chunks of simulations",
+        executor="threads",
+        workers=1,
+        threads=cores(),  # the machine code of one trial uses them all
+    )
+    for name, result in results.items():
+        groups.setdefault(specs[name].which, []).append(result)
+    return {which: _joined(parts) for which, parts in groups.items()}

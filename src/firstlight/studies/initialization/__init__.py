@@ -1,0 +1,1 @@
+"""Problem 2.1: vanishing and exploding signals."""

@@ -1,35 +1,57 @@
-"""The words that answer question 2.1, computed from the facts and from nothing else."""
+"""The answer to question 2.1, computed from the facts and from nothing else."""
 
-import math
-from collections.abc import Mapping, Sequence
-
-from firstlight.studies.initialization.config import InitializationConfig
-from firstlight.record import Fact
+from firstlight.record import Fact, Facts, Outcome, Record, Reference, Verdict, fact_of
 from firstlight.stats import direction
-from firstlight.studies.initialization.networks import names
-
-Facts = Mapping[str, Fact]
+from firstlight.studies.initialization import labels
+from firstlight.studies.initialization.labels import ACTIVATIONS, GUESSING
+from firstlight.text import counted, estimate, listed, sentence, value
 
 VANISHED, EXPLODED = 0.1, 10.0
 """A scale vanishes where the whole interval of its ratio lies below, and explodes where above."""
-GUESSING = math.log(10)
-"""Cross-entropy of guessing among ten classes, in nats."""
 NO_BETTER = 0.99
 """A network with a loss above this share of ``GUESSING`` has learned nothing."""
 NEEDED = ("tanh", "sigmoid", "relu")
-ACTIVATIONS = {"linear": "linear", "tanh": "tanh", "sigmoid": "sigmoid", "relu": "ReLU"}
-"""How a sentence calls each activation."""
+HE = {"activation": "relu", "first": "he", "second": "xavier"}
+"""Where He is compared with Xavier."""
 
 
-def label(init: str) -> str:
-    """Return how a sentence calls an initialization.
+def answers(record: Record) -> list[Verdict]:
+    """Return the verdict on question 2.1."""
+    facts, small, missing = record.facts, _small(record), _missing(record)
+    if missing:
+        return [Verdict("2.1", "not-run", f"Not answered: this run left out {listed(missing)}.")]
+    xavier = [_xavier(facts, activation, small) for activation in ("tanh", "sigmoid")]
+    signs = [*he_signs(facts), *(s for a in NEEDED for s in helps(facts, a, "xavier", small))]
+    outcome: Outcome = "better" if any(signs) else "cannot-tell"
+    claim = f"Against {_called(record)[small]}, Xavier {listed(xavier)}; {he_verdict(facts)}."
+    evidence = [
+        *_evidence({"activation": "tanh", "first": "xavier", "second": small}),
+        *_evidence({"activation": "sigmoid", "first": "xavier", "second": small}),
+        fact_of("closer", direction="activation", **HE),
+        *_evidence(HE),
+        fact_of("agreement", quantity="activation", count="within"),
+    ]
+    return [Verdict("2.1", outcome, claim, evidence)]
 
-    Example:
-        >>> label("normal_0.01"), label("he")
-        ('σ = 0.01', 'He')
+
+def remarks(record: Record) -> dict[str, list[str]]:
+    """Return what the page says below the verdict."""
+    if _missing(record):
+        return {}
+    words = (_course, _saturation, _steps, _relu, _theory)
+    return {"2.1": [paragraph(record) for paragraph in words]}
+
+
+def helps(facts: Facts, activation: str, first: str, second: str) -> tuple[int, int]:
+    """Return whether ``first`` is better than ``second``: for the gradient's scale, and the loss.
+
+    Each is 1 (better), −1 (worse) or 0 (could not be determined).
     """
-    known = {"xavier": "Xavier", "he": "He"}
-    return known.get(init, init.replace("normal_", "σ = "))
+    where = {"activation": activation, "first": first, "second": second}
+    return (
+        -direction(facts.get("closer", direction="gradient", **where)),
+        -direction(facts.get("difference", quantity="loss", **where)),
+    )
 
 
 def course(fact: Fact) -> int:
@@ -39,180 +61,133 @@ def course(fact: Fact) -> int:
     return int(fact.low > EXPLODED) - int(fact.high < VANISHED)
 
 
-def _number(value: float) -> str:
-    if value != 0 and not 1e-2 <= abs(value) < 1e4:
-        mantissa, exponent = f"{value:.1e}".split("e")
-        raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-        return f"{mantissa} × 10{raised}".replace("-", "−")
-    return f"{value:.3g}".replace("-", "−")
-
-
-def _told(fact: Fact) -> str:
-    """Return ``0.96 (0.90 to 1.02)``."""
-    if isinstance(fact.value, str) or fact.value is None:
-        raise TypeError(f"fact: expected a number, got {fact.value!r}")
-    if fact.low is None or fact.high is None:
-        return _number(float(fact.value))
-    return f"{_number(float(fact.value))} ({_number(fact.low)} to {_number(fact.high)})"
-
-
-def _list(parts: Sequence[str]) -> str:
-    if len(parts) < 2:
-        return "".join(parts)
-    return ", ".join(parts[:-1]) + " and " + parts[-1]
-
-
-def _where(facts: Facts, config: InitializationConfig, kind: str, sign: int) -> str:
-    """Return with which activations and initializations a scale vanishes or explodes."""
-    found = []
-    for activation in NEEDED:
-        inits = [
-            label(init)
-            for init in names(config.sigmas)
-            if course(facts[f"ratio.{kind}.{activation}.{init}"]) == sign
-        ]
-        if inits:
-            found.append(f"{ACTIVATIONS[activation]} with {_list(inits)}")
-    return "; ".join(found) or "nowhere"
-
-
-def _phenomenon(facts: Facts, config: InitializationConfig) -> str:
-    last = config.layers
-    return (
-        f"Before training, layer 1 to layer {last}, a scale is said to vanish where the ratio of its "
-        f"two ends lies below {VANISHED:g} with its whole 95 % interval, and to explode above "
-        f"{EXPLODED:g}. Gradients vanish on their way back: {_where(facts, config, 'gradient', -1)}; "
-        f"they explode: {_where(facts, config, 'gradient', 1)}. "
-        f"Activations vanish: {_where(facts, config, 'activation', -1)}; "
-        f"they explode: {_where(facts, config, 'activation', 1)}."
-    )
-
-
-def _saturation(facts: Facts, config: InitializationConfig) -> str:
-    wide = f"normal_{max(config.sigmas):g}"
-    shares = [
-        f"{ACTIVATIONS[a]} {100 * float(facts[f'saturated.{a}.{i}.{config.layers}'].value or 0):.1f} %"
-        f" with {label(i)}"
-        for i in (wide, "xavier")
-        for a in ("tanh", "sigmoid")
-    ]
-    return f"Saturated in layer {config.layers}: {_list(shares)}."
-
-
-def helps(facts: Facts, activation: str, first: str, second: str) -> tuple[int, int]:
-    """Return whether ``first`` is better than ``second``: for the gradient's scale, and the loss.
-
-    Each is 1 (better), −1 (worse) or 0 (cannot tell at this n).
-    """
-    end = f"{activation}.{first}.{second}"
-    return (
-        -direction(facts[f"closer.gradient.{end}"]),
-        -direction(facts[f"difference.loss.{end}"]),
-    )
-
-
-SCALES = {
-    1: "closer to one",
-    -1: "farther from one",
-    0: "cannot tell at this n whether closer to one",
-}
-LOSSES = {1: "lower", -1: "higher", 0: "cannot tell at this n whether lower"}
-
-
-def _pair(facts: Facts, activation: str, first: str, second: str, steps: int) -> str:
-    """Return one comparison: gradient ratio, and loss after the short training."""
-    scale, lower = helps(facts, activation, first, second)
-    a, b = (facts[f"ratio.gradient.{activation}.{init}"] for init in (first, second))
-    loss = facts[f"difference.loss.{activation}.{first}.{second}"]
-    return (
-        f"{ACTIVATIONS[activation]}, {label(first)} against {label(second)}: gradient ratio "
-        f"{_told(a)} against {_told(b)}, {SCALES[scale]}; loss after {steps:,} steps "
-        f"{LOSSES[lower]}, difference {_told(loss)} nats, n = {loss.n} seeds"
-    )
-
-
-def _xavier_verdict(facts: Facts, activation: str, small: str) -> str:
-    scale, lower = helps(facts, activation, "xavier", small)
-    name = ACTIVATIONS[activation]
-    losses = [facts[f"loss_after.{activation}.{init}"].value for init in ("xavier", small)]
-    if scale == 1 and min(float(value or 0) for value in losses) > NO_BETTER * GUESSING:
-        return f"Xavier helps the gradients of {name}, but in so few steps neither learns"
-    if (scale, lower) == (1, 1):
-        return f"Xavier helps {name}"
-    if scale == 1:
-        tail = (
-            "its loss is higher" if lower < 0 else "cannot tell at this n whether its loss is lower"
-        )
-        return f"Xavier helps the gradients of {name}, but {tail}"
-    return f"Xavier is not shown to help {name}"
+def he_signs(facts: Facts) -> tuple[int, int, int]:
+    """Return whether He suits ReLU better than Xavier: activations, gradients, and the loss."""
+    forward = -direction(facts.get("closer", direction="activation", **HE))
+    return (forward, *helps(facts, "relu", "he", "xavier"))
 
 
 def he_verdict(facts: Facts) -> str:
-    """Return whether He suits ReLU better than Xavier: scales of both directions, and the loss."""
-    end = "relu.he.xavier"
-    signs = [
-        -direction(facts[f"closer.activation.{end}"]),
-        -direction(facts[f"closer.gradient.{end}"]),
-        -direction(facts[f"difference.loss.{end}"]),
-    ]
-    words = ["activations", "gradients", "loss"]
+    """Return whether He suits ReLU better than Xavier: by all three measures, or by some."""
+    signs = he_signs(facts)
     if min(signs) == 1:
         return "He suits ReLU better than Xavier"
     if max(signs) == -1:
         return "Xavier suits ReLU better than He"
-    parts = [
-        f"{word} {'better with He' if s > 0 else 'better with Xavier' if s < 0 else 'cannot tell'}"
-        for word, s in zip(words, signs, strict=True)
-    ]
-    return f"whether He suits ReLU better than Xavier depends on the measure ({', '.join(parts)})"
+    return "whether He suits ReLU better depends on the measure"
 
 
-def _relu(facts: Facts, config: InitializationConfig) -> str:
-    ratios = [
-        f"{label(init)} {_told(facts[f'ratio.activation.relu.{init}'])}, predicted "
-        f"{_number(float(facts[f'predicted_ratio.activation.relu.{init}'].value or 0))}"
-        for init in ("he", "xavier")
-    ]
+def _missing(record: Record) -> list[str]:
+    return [ACTIVATIONS[a] for a in NEEDED if a not in record.config["activations"]]
+
+
+def _small(record: Record) -> str:
+    return labels.normal(min(record.config["sigmas"]))
+
+
+def _called(record: Record) -> dict[str, str]:
+    return labels.inits(record.config["sigmas"])
+
+
+def _evidence(pair: dict[str, str]) -> list[Reference]:
+    gradient = fact_of("closer", direction="gradient", **pair)
+    return [gradient, fact_of("difference", quantity="loss", **pair)]
+
+
+def _xavier(facts: Facts, activation: str, small: str) -> str:
+    """Return what Xavier does for an activation, as the end of a clause."""
+    scale, lower = helps(facts, activation, "xavier", small)
+    name = ACTIVATIONS[activation]
+    if scale != 1:
+        return f"is not shown to help {name}"
+    if lower == 1 and _learned(facts, activation, small):
+        return f"helps {name}"
+    return f"helps only the gradients of {name}"
+
+
+def _learned(facts: Facts, activation: str, small: str) -> bool:
+    """Return whether Xavier or the smallest σ does better than guessing."""
+    after = [facts.value("loss_after", activation=activation, init=i) for i in ("xavier", small)]
+    return min(after) <= NO_BETTER * GUESSING
+
+
+def _where(record: Record, way: str, sign: int) -> str:
+    """Return with which activations and initializations a scale vanishes or explodes."""
+    clauses = []
+    for activation in NEEDED:
+        ratios = record.facts.select("ratio", direction=way, activation=activation).entries()
+        inits = [str(e.coords["init"]) for e in ratios if course(e.value) == sign]
+        if inits:
+            names = listed(_called(record)[init] for init in inits)
+            clauses.append(f"{ACTIVATIONS[activation]} with {names}")
+    return "; ".join(clauses) or "nowhere"
+
+
+def _course(record: Record) -> str:
     return (
-        f"ReLU, activations of layer {config.layers} over layer 1: {'; '.join(ratios)}. "
-        f"{_pair(facts, 'relu', 'he', 'xavier', config.steps)}."
+        f"From layer 1 to layer {record.config['layers']}, a scale is said to vanish where the whole "
+        f"95 % interval of the ratio of its two ends lies below {VANISHED:g}, and to explode where "
+        f"it lies above {EXPLODED:g}. Before training, gradients vanish on their way back: "
+        f"{_where(record, 'gradient', -1)}; they explode: {_where(record, 'gradient', 1)}. "
+        f"Activations vanish: {_where(record, 'activation', -1)}; "
+        f"they explode: {_where(record, 'activation', 1)}."
     )
 
 
-def _theory(facts: Facts) -> str:
+def _saturation(record: Record) -> str:
+    """Say how many units are saturated with the largest σ, where gradients hardly pass."""
+    last, shares = record.config["layers"], []
+    for init in (labels.extremes(record.config["sigmas"])[-1], "xavier"):
+        for activation in ("tanh", "sigmoid"):
+            fact = record.facts.get("saturated", activation=activation, init=init, layer=last)
+            name = f"{ACTIVATIONS[activation]} {value(fact, '{:.1%}')}"
+            shares.append(f"{name} with {_called(record)[init]}")
+    return f"Saturated in layer {last}: {listed(shares)}."
+
+
+def _steps(record: Record) -> str:
+    """Say what became of the loss where Xavier brings the gradient's scale closer to one."""
+    other, clauses = _called(record)[_small(record)], []
+    losses = {
+        1: f"Xavier's loss is lower than that of {other}",
+        -1: f"Xavier's loss is higher than that of {other}",
+        0: f"whether Xavier's loss is lower than that of {other} could not be determined",
+    }
+    for activation in ("tanh", "sigmoid"):
+        scale, lower = helps(record.facts, activation, "xavier", _small(record))
+        what = losses[lower]
+        if scale != 1:
+            what = "Xavier is not shown to bring the scale of gradients closer to one"
+        elif not _learned(record.facts, activation, _small(record)):
+            what = f"neither Xavier nor {other} gets below the loss of guessing"
+        clauses.append(f"with {ACTIVATIONS[activation]}, {what}")
+    return f"After {counted(record.config['steps'], 'step')} {'; '.join(clauses)}."
+
+
+def _relu(record: Record) -> str:
+    """Compare He with Xavier for ReLU by activations, gradients and loss."""
+    ratios = []
+    for init in ("he", "xavier"):
+        where = {"direction": "activation", "activation": "relu", "init": init}
+        measured = estimate(record.facts.get("ratio", **where), "log")
+        theory = value(record.facts.get("predicted_ratio", **where), "log")
+        ratios.append(f"{measured} with {_called(record)[init]}, predicted {theory}")
+    better = {1: "He is better", -1: "Xavier is better", 0: "could not be determined"}
+    signs = zip(("activations", "gradients", "loss"), he_signs(record.facts), strict=True)
+    words = "; ".join(f"{word}: {better[sign]}" for word, sign in signs)
+    return (
+        f"With ReLU, activations of layer {record.config['layers']} over layer 1: "
+        f"{'; '.join(ratios)}. {sentence(words)}."
+    )
+
+
+def _theory(record: Record) -> str:
     checked, within, single = (
-        int(float(facts[f"agreement.activation.{name}"].value or 0))
-        for name in ("checked", "within", "within_single")
+        int(record.facts.value("agreement", quantity="activation", count=count))
+        for count in ("checked", "within", "within_single")
     )
-    if not checked:
-        return ""
     head = "Theory agrees" if checked == within else "Theory does not agree everywhere"
     return (
-        f" {head}: the predicted mean square of activations lies in {within} of {checked} "
+        f"{head}: the predicted mean square of activations lies in {within} of {checked} "
         f"simultaneous 95 % intervals of the measured means ({single} of the single ones)."
     )
-
-
-def answer(facts: Facts, config: InitializationConfig, stand_in: str | None = None) -> str:
-    """Return the answer to question 2.1.
-
-    Args:
-        facts: the study's facts.
-        config: its parameters.
-        stand_in: name of the data that stand in for MNIST, or None for the real ones.
-    """
-    prefix = "" if stand_in is None else f"On {stand_in} (stand-in data): "
-    missing = [ACTIVATIONS[a] for a in NEEDED if a not in config.activations]
-    if missing:
-        return f"{prefix}Not answered: this run left out {_list(missing)}."
-    small, wide = (f"normal_{value:g}" for value in (min(config.sigmas), max(config.sigmas)))
-    heads = [_xavier_verdict(facts, a, small) for a in ("tanh", "sigmoid")]
-    first = f"Against {label(small)}: {'; '.join([*heads, he_verdict(facts)])}."
-    others = dict.fromkeys((small, wide))
-    pairs = [
-        _pair(facts, a, "xavier", other, config.steps)
-        for a in ("tanh", "sigmoid")
-        for other in others
-    ]
-    body = [_phenomenon(facts, config), _saturation(facts, config), f"{'. '.join(pairs)}."]
-    return f"{prefix}{' '.join([first, *body, _relu(facts, config)])}{_theory(facts)}"

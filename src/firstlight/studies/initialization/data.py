@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from firstlight import data, seeds
+from firstlight import seeds
+from firstlight.data import Dataset
 from firstlight.studies.initialization.config import InitializationConfig
-from firstlight.studies.initialization.networks import STUDY
+from firstlight.types import Floats, Numbers
 
 BALL_POINTS, BALL_DIMENSIONS = 1_000, 10
 
@@ -36,16 +36,15 @@ class Images:
         return int(self.train_y.max()) + 1
 
     @property
-    def squares(self) -> NDArray[np.float64]:
+    def squares(self) -> Floats:
         """Return the mean square of each test image's pixels."""
-        found: NDArray[np.float64] = self.x.double().square().mean(1).cpu().numpy()
-        return found
+        return np.asarray(self.x.double().square().mean(1).cpu().numpy())
 
 
-def images(dataset: data.Dataset, config: InitializationConfig, device: str = "cpu") -> Images:
+def images(dataset: Dataset, config: InitializationConfig, device: str = "cpu") -> Images:
     """Return the run's images: the choice of test images depends on the run's seed alone."""
 
-    def labels(values: NDArray[np.uint8]) -> Tensor:
+    def labels(values: Numbers) -> Tensor:
         return torch.from_numpy(values.astype(np.int64)).to(device)
 
     order = seeds.generator(config.seed, "test images").permutation(len(dataset.test_images))
@@ -68,11 +67,10 @@ def ball(seed: int) -> tuple[Tensor, Tensor]:
     Source: D. Godoy, "Hyper-parameters in action, part II: weight initializers" (2018), whose
     data set this is.
     """
-    rng = seeds.generator(seed, STUDY, "ball")
+    rng = seeds.generator(seed, InitializationConfig.study, "ball")
     direction = rng.standard_normal((BALL_POINTS, BALL_DIMENSIONS))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     points = direction * rng.random((BALL_POINTS, 1)) ** (1 / BALL_DIMENSIONS)
     radius = 1 / float(points.std())
-    inside = np.abs(radius * points.sum(axis=1)) > radius / 2
-    x = torch.from_numpy(radius * points).float()
-    return x, torch.from_numpy(inside).float()
+    outside = np.abs(radius * points.sum(axis=1)) > radius / 2
+    return torch.from_numpy(radius * points).float(), torch.from_numpy(outside).float()

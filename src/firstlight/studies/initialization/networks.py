@@ -4,49 +4,47 @@ Every initialization scales the same standard normal numbers, so that any two ar
 same draw. Layers are drawn one by one: layers of the same shape differ.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from firstlight import seeds
-
-STUDY = "initialization"
-SATURATED = 0.05
-"""A unit is saturated on an image where |φ′| is below this share of its largest value."""
+from firstlight.init.formulas import he_std, xavier_std
+from firstlight.studies.initialization.config import InitializationConfig
+from firstlight.studies.initialization.labels import normal
 
 Head = Callable[[Tensor], Tensor]
 """From the last hidden activations to the gradient of each image's loss with respect to them."""
 
 
-def names(sigmas: Sequence[float]) -> tuple[str, ...]:
-    """Return the initializations of a run: one normal for each σ, Xavier, He.
+class Activation(NamedTuple):
+    """φ(z), its slope φ′ as a function of a = φ(z), and the largest slope."""
+
+    phi: Callable[[Tensor], Tensor]
+    slope: Callable[[Tensor], Tensor]
+    largest: float
+
+
+ACTIVATIONS = {
+    "linear": Activation(lambda z: z, torch.ones_like, 1.0),
+    "tanh": Activation(torch.tanh, lambda a: 1 - a * a, 1.0),
+    "sigmoid": Activation(torch.sigmoid, lambda a: a - a * a, 0.25),
+    "relu": Activation(torch.relu, lambda a: (a > 0).to(a.dtype), 1.0),
+}
+
+
+def weight_stds(sigmas: Iterable[float], fan_in: int, fan_out: int) -> dict[str, float]:
+    """Return the standard deviation of a layer's weights under every initialization.
 
     Example:
-        >>> names((0.01, 1.0))
-        ('normal_0.01', 'normal_1', 'xavier', 'he')
-    """
-    return (*(f"normal_{sigma:g}" for sigma in sigmas), "xavier", "he")
-
-
-def weight_std(init: str, fan_in: int, fan_out: int) -> float:
-    """Return the standard deviation of a layer's weights.
-
-    σ for ``normal_σ``, √(2/(fan_in + fan_out)) for ``xavier``, √(2/fan_in) for ``he``.
-
-    Example:
-        >>> weight_std("xavier", 100, 100)
+        >>> weight_stds((0.5,), 100, 100)["xavier"]
         0.1
-
-    Source: X. Glorot and Y. Bengio (2010), equation 12; K. He et al. (2015), equation 10.
     """
-    if init == "xavier":
-        return math.sqrt(2 / (fan_in + fan_out))
-    if init == "he":
-        return math.sqrt(2 / fan_in)
-    return float(init.removeprefix("normal_"))
+    scaled = {"xavier": xavier_std(fan_in, fan_out), "he": he_std(fan_in)}
+    return {normal(sigma): sigma for sigma in sigmas} | scaled
 
 
 @dataclass(frozen=True)
@@ -73,50 +71,39 @@ class Layer:
 
 def standard(seed: int, index: int, layer: str | int, out: int, fan_in: int) -> Tensor:
     """Return the standard normal numbers of one layer of network ``index``, shape (out, fan_in)."""
-    stream = seeds.torch_generator(seed, STUDY, "weights", index, layer)
+    stream = seeds.torch_generator(seed, InitializationConfig.study, "weights", index, layer)
     return torch.randn(out, fan_in, generator=stream)
 
 
-def drawn(
-    inits: Sequence[str], seed: int, index: int, layer: str | int, out: int, fan_in: int
-) -> Layer:
-    """Return one layer of network ``index`` from every initialization."""
-    scale = torch.tensor([weight_std(init, fan_in, out) for init in inits])
-    return Layer(standard(seed, index, layer, out, fan_in), scale[:, None, None])
+@dataclass(frozen=True)
+class Source:
+    """Draws the layers of network ``index`` from some initializations, all at once.
 
+    Args:
+        config: the run's parameters.
+        inits: names of the initializations.
+        index: of the network, which is its seed.
+        device: where the layers shall lie.
+        dtype: their precision; the numbers are drawn in single precision.
+    """
 
-def to(layer: Layer, device: str, dtype: torch.dtype = torch.float32) -> Layer:
-    """Return the layer on a device, in a precision."""
-    scale = layer.scale
-    if isinstance(scale, Tensor):
-        scale = scale.to(device, dtype)
-    return Layer(layer.weights.to(device, dtype), scale)
+    config: InitializationConfig
+    inits: Sequence[str]
+    index: int
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float32
 
+    def layer(self, name: str | int, out: int, fan_in: int) -> Layer:
+        """Return one layer; layers of different names are independent."""
+        stds = weight_stds(self.config.sigmas, fan_in, out)
+        scale = torch.tensor([stds[init] for init in self.inits])[:, None, None]
+        numbers = standard(self.config.seed, self.index, name, out, fan_in)
+        return Layer(*(tensor.to(self.device, self.dtype) for tensor in (numbers, scale)))
 
-def activate(activation: str, z: Tensor) -> Tensor:
-    """Return φ(z) for ``linear``, ``tanh``, ``sigmoid`` or ``relu``."""
-    if activation == "linear":
-        return z
-    known: dict[str, Callable[[Tensor], Tensor]] = {
-        "tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu,
-    }  # fmt: skip
-    if activation not in known:
-        raise ValueError(f"activation: expected linear, {', '.join(known)}, got {activation!r}")
-    return known[activation](z)
-
-
-def slope(activation: str, a: Tensor) -> Tensor:
-    """Return φ′(z) from the activation a = φ(z): 1, 1 − a², a(1 − a), or 1{a > 0}."""
-    if activation == "tanh":
-        return 1 - a * a
-    if activation == "sigmoid":
-        return a - a * a
-    if activation == "relu":
-        return (a > 0).to(a.dtype)
-    return torch.ones_like(a)
-
-
-LARGEST_SLOPE = {"linear": 1.0, "tanh": 1.0, "sigmoid": 0.25, "relu": 1.0}
+    def hidden(self, count: int) -> list[Layer]:
+        """Return the hidden layers, as wide at their ends."""
+        width = self.config.width
+        return [self.layer(place, width, width) for place in range(1, count + 1)]
 
 
 @dataclass(frozen=True)
@@ -147,12 +134,13 @@ def trace(activation: str, h: Tensor, layers: Sequence[Layer], head: Head) -> Tr
         layers: the hidden layers.
         head: what follows the last one; it returns a tensor of its own, which is overwritten.
     """
+    phi, slope, _ = ACTIVATIONS[activation]
     z, a = [], []
     for layer in layers:
         z.append(layer.forward(h))
-        h = activate(activation, z[-1])
+        h = phi(z[-1])
         a.append(h)
-    slopes = [slope(activation, h) for h in a]
+    slopes = [slope(h) for h in a]
     back, delta = head(h), []
     for layer, s in zip(reversed(layers), reversed(slopes), strict=True):
         delta.append(back.mul_(s))

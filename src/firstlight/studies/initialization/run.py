@@ -1,34 +1,50 @@
 """Problem 2.1: why signals and gradients vanish or explode, and what Xavier and He do about it."""
 
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import xarray as xr
+from scipy import stats as scipy_stats
 
-from firstlight import data
-from firstlight.studies.initialization.config import InitializationConfig
+from firstlight import stats
 from firstlight.context import Context
-from firstlight.meanfield import Prediction
-from firstlight.record.provenance import collect
-from firstlight.record import Array, Fact, Record
-from firstlight.studies.initialization.answers import answer
+from firstlight.meanfield import Prediction, propagate
+from firstlight.record import Array, Arrays, Fact, Facts, Label
+from firstlight.studies.initialization import labels
+from firstlight.studies.initialization.config import InitializationConfig
 from firstlight.studies.initialization.data import Images, images
-from firstlight.studies.initialization.facts import Measured, Predictions, all_facts
+from firstlight.studies.initialization.networks import weight_stds
 from firstlight.studies.initialization.training import checkpoints
-from firstlight.studies.initialization.theory import grouped, predicted
-from firstlight.studies.initialization.trials import perform
-from firstlight.studies.initialization.experiments import DEEP_IMAGES, Arrays
+from firstlight.studies.initialization.trials import DEEP_IMAGES, perform, trials
+from firstlight.studies.study import Results
+from firstlight.sweep import run_trials
+from firstlight.types import Floats, Numbers
 
-KINDS = ("activation", "init")
-GROUPS = 16
+GROUPS, DEEP_GROUPS = 16, 2
 """Groups of images of similar size for which a prediction is made."""
+CHECKED = ("linear", "tanh", "relu")
+"""Activations for which the prediction is held against the measurement, layer by layer."""
+BY_LAYER = {
+    "activation_mean": "activation_mean",
+    "activation_std": "activation_std",
+    "activation_square": "mean_square",
+    "z_std": "z_std",
+    "gradient_std": "gradient_std",
+    "saturated": "saturated",
+}
+"""Measure → the fact that it becomes in each layer."""
+
+Pair = tuple[str, str]
+"""An activation and an initialization."""
+Predictions = Mapping[Pair, Prediction]
 
 
-def run(config: InitializationConfig, context: Context) -> Record:
+def run(config: InitializationConfig, context: Context) -> Results:
     """Measure every network before training, train each for some steps, and answer question 2.1.
 
-    Facts for each ACTIVATION.INIT.LAYER before training (mean over seeds with t interval, n =
+    Facts for each activation, init and layer before training (mean over seeds with t interval, n =
     seeds): ``activation_std``, ``activation_mean``, ``z_std`` and ``gradient_std`` (of the gradient
     of each image's loss with respect to the layer's Z-values), over units and images; ``saturated``
     (share with |φ′| below 5 % of its largest value; for ReLU, of zeros); ``mean_square`` of
@@ -36,92 +52,275 @@ def run(config: InitializationConfig, context: Context) -> Record:
     ``predicted_square``, ``predicted_saturated``, ``prediction_gradient`` (root mean square, from
     the last layer's measured one).
 
-    For each ACTIVATION.INIT: ``ratio.activation`` (last hidden layer over first) and
-    ``ratio.gradient`` (first over last), geometric means over networks, with ``predicted_ratio.…``;
-    ``loss_before``, ``loss_after`` and ``diverged`` (share of losses cut at 100 nats) of the short
-    trainings. For pairs of initializations, paired over seeds: ``closer.KIND.ACTIVATION.A.B``
-    (|log₁₀ ratio| of A minus that of B; negative where A is closer to one) and
-    ``difference.loss.ACTIVATION.A.B``. ``agreement.….checked``, ``.within`` (simultaneous intervals)
-    and ``.within_single`` count the layers where the prediction lies in the interval of the measured
-    mean square; for ``deep_…`` in the deep networks. ``ball.…`` are those of Godoy's network.
+    For each activation and init: ``ratio`` of the direction ``activation`` (last hidden layer over
+    first) and ``gradient`` (first over last), geometric means over networks, with
+    ``predicted_ratio``; ``loss_before``, ``loss_after`` and ``diverged`` (share of losses cut at
+    100 nats) of the short trainings. For pairs of initializations, paired over seeds: ``closer``
+    (|log₁₀ ratio| of the first minus that of the second; negative where the first is closer to one)
+    and ``difference`` of the loss. ``agreement`` counts the layers ``checked`` and those where the
+    prediction lies in the interval of the measured mean square, ``within`` simultaneous intervals
+    and ``within_single`` ones. ``ball`` facts are those of Godoy's network.
 
     Args:
         config: the study's parameters.
-        context: run folder, data, device and progress.
+        context: run folder, data set, device and progress.
     """
-    started = time.perf_counter()
-    dataset = data.load("mnist", folder=context.data, download=context.download)
-    seen = images(dataset, config, context.device)
-    found = Measured(config, perform(config, seen, dataset.fingerprint, context))
-    expected = _expected(found, seen, deep=False)
-    deep = _expected(found, seen, deep=True)
-    facts = all_facts(found, expected, deep)
-    facts["data"], facts["images"] = Fact(dataset.name), Fact(len(seen.x))
-    stand_in = None if dataset.notice is None else dataset.name
-    return Record(
-        study=config.study,
-        config=config.as_dict(),
-        facts=facts,
-        verdicts={"2.1": answer(facts, config, stand_in)},
-        arrays=all_arrays(found, deep),
-        provenance=collect(
-            seed=config.seed, started=started, device=context.device, data=dataset.sha256
-        ),
-        notices=() if dataset.notice is None else (dataset.notice,),
+    seen = images(context.images(), config, context.device)
+    specs = trials(config)
+    done = run_trials(perform, specs, context, label=config.study, executor="threads")
+    found: dict[str, dict[str, Numbers]] = {}
+    for experiment in dict.fromkeys(spec.experiment for spec in specs.values()):
+        parts = [done[name].arrays for name, spec in specs.items() if spec.experiment == experiment]
+        found[experiment] = {m: np.concatenate([p.get(m) for p in parts]) for m in parts[0]}
+    expected, deep = _predictions(config, seen)
+    arrays = _arrays(config, found, deep)
+    measured, facts = arrays.dataset(), Facts()
+    _layers(facts, config, measured["before_measured"])
+    _expectations(facts, config, measured["before_measured"], expected)
+    _ratios(facts, config, measured["before_measured"])
+    if "loss_curve" in measured:
+        _learning(facts, config, measured["loss_curve"])
+        _ball(facts, config, measured["ball_measured"])
+    _agreement(facts, measured, expected, deep)
+    facts.put("data", Fact(context.images().name))
+    facts.put("images", Fact(len(seen.x)))
+    return Results(facts, Arrays(e for e in arrays.entries() if e.measure != "ball_measured"))
+
+
+def _predictions(config: InitializationConfig, seen: Images) -> tuple[Predictions, Predictions]:
+    """Return the predictions, and those of the deep networks, which see the first images only."""
+    squares, pixels = seen.squares, seen.x.shape[1]
+    few = grouped(squares[:DEEP_IMAGES], DEEP_GROUPS)
+    return (
+        predicted(config, grouped(squares, GROUPS), pixels, config.layers),
+        predicted(config, few, pixels, config.depth),
     )
 
 
-def _expected(found: Measured, seen: Images, deep: bool) -> Predictions:
-    """Return the predictions; the deep networks see the first images only."""
-    layers = found.config.depth if deep else found.config.layers
-    squares = grouped(seen.squares, GROUPS) if not deep else grouped(seen.squares[:DEEP_IMAGES], 2)
-    return {pair: predicted(found.config, *pair, squares, layers) for pair in found.pairs()}
+def grouped(squares: Floats, count: int) -> Floats:
+    """Return the means of ``count`` groups of similar values, all of the same weight.
+
+    A value on the border of two groups belongs to both in part, so that the mean of the result is
+    that of all values; what is linear in the mean square stays exact.
+
+    Example:
+        >>> grouped(np.array([4.0, 1.0, 2.0, 3.0]), 2).tolist()
+        [1.5, 3.5]
+    """
+    n, k = len(squares), min(count, len(squares))
+    total = np.concatenate([[0.0], np.cumsum(np.sort(squares))])
+    borders = np.interp(np.linspace(0, n, k + 1), np.arange(n + 1), total)
+    return np.asarray(np.diff(borders) * k / n)
 
 
-def _pooled(samples: NDArray[np.generic]) -> NDArray[np.generic]:
+def predicted(
+    config: InitializationConfig, squares: Floats, pixels: int, layers: int
+) -> dict[Pair, Prediction]:
+    """Return what is expected in each hidden layer, behind the linear first one.
+
+    Args:
+        config: the parameters.
+        squares: mean square of each image's pixels, or of groups of images.
+        pixels: of an image.
+        layers: hidden layers.
+    """
+    widths = (pixels, *[config.width] * (layers + 1))
+    stds = [weight_stds(config.sigmas, *fans) for fans in pairwise(widths)]
+    expected: dict[Pair, Prediction] = {}
+    for activation in config.activations:
+        functions = ["linear", *[activation] * layers]
+        for init in labels.inits(config.sigmas):
+            every = propagate(
+                widths, [std[init] for std in stds], functions,
+                input_square=squares, threshold=labels.SATURATED,
+            )  # fmt: skip
+            hidden = {name: values[1:] for name, values in vars(every).items()}
+            expected[activation, init] = Prediction(**hidden)
+    return expected
+
+
+def _arrays(
+    config: InitializationConfig, found: Mapping[str, Mapping[str, Numbers]], deep: Predictions
+) -> Arrays:
+    """Return every array of the study, and ``ball_measured``, which the record does without.
+
+    ``before_measured`` and ``after_measured``: each network in each layer; ``before_sample`` and
+    ``after_sample``: single values of Z, activation and gradient; ``loss_curve`` at ``loss_steps``;
+    ``deep_measured`` and ``deep_predicted``: mean squares, of gradients over that of the last layer;
+    ``ball_sample``: Z-values, activations, weights, gradients of weights.
+    """
+    known: dict[str, list[Label]] = {
+        "activation": list(config.activations),
+        "trained_activation": list(labels.trained(config.activations)),
+        "ball_activation": list(labels.ball_inits(config.activations, config.sigmas)),
+        "init": list(labels.inits(config.sigmas)),
+        "layer": list(range(1, config.layers + 1)),
+        "deep_layer": list(range(1, config.depth + 1)),
+        "measure": list(labels.MEASURES),
+        "kind": list(labels.KINDS),
+        "ball_kind": list(labels.BALL_KINDS),
+        "direction": list(labels.DIRECTIONS),
+        "step": list(checkpoints(config.steps)),
+    }
+    arrays = Arrays()
+
+    def put(name: str, values: Any, *axes: str) -> None:
+        own = {axis: known[axis] for axis in axes if axis in known}
+        arrays.put(name, Array(np.asarray(values), axes, own))
+
+    networks = ("activation", "init")
+    put("before_measured", found["before"]["measured"], "seed", *networks, "layer", "measure")
+    put("before_sample", _pooled(found["before"]["sample"]), *networks, "layer", "kind", "value")
+    forward, backward = (found["deep"][direction] for direction in labels.DIRECTIONS)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        squares = np.stack([forward, backward / backward[..., -1:]], axis=-1)
+    put("deep_measured", squares, "seed", *networks, "deep_layer", "direction")
+    each = [np.stack([p.activation_square, p.gradient_ratio], axis=-1) for p in deep.values()]
+    expected = np.stack(each).reshape(squares.shape[1:])
+    put("deep_predicted", expected, *networks, "deep_layer", "direction")
+    if "learning" in found:
+        learned, networks = found["learning"], ("trained_activation", "init")
+        sample = _pooled(learned["sample"])
+        put("after_measured", learned["measured"], "training_seed", *networks, "layer", "measure")
+        put("after_sample", sample, *networks, "layer", "kind", "training_value")
+        put("loss_curve", learned["loss"], "training_seed", *networks, "step")
+        put("loss_steps", known["step"], "step")
+        ball, network = found["ball"], "ball_activation"
+        put("ball_sample", _pooled(ball["sample"]), network, "layer", "ball_kind", "value")
+        put("ball_measured", ball["measured"], "seed", network, "layer", "measure")
+    return arrays
+
+
+def _pooled(samples: Numbers) -> Numbers:
     """Return the sampled values of all networks together: seeds first → values last."""
     moved = np.moveaxis(samples, 0, -2)
     return np.ascontiguousarray(moved.reshape(*moved.shape[:-2], -1))
 
 
-def _deep_arrays(found: Measured, deep: Mapping[tuple[str, str], Prediction]) -> dict[str, Array]:
-    """Return measured and predicted mean squares in the deep networks.
-
-    Gradients are those of each layer over those of the last.
-    """
-    squares = np.asarray(found.results["deep"]["square"], dtype=np.float64).copy()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        squares[..., 1] /= squares[..., -1:, 1]
-    each = [np.stack([p.activation_square, p.gradient_ratio], axis=-1) for p in deep.values()]
-    expected = np.stack(each).reshape(squares.shape[1:])
-    axes = (*KINDS, "layer", "activation_gradient")
-    return {
-        "deep.measured": Array(squares, ("seed", *axes)),
-        "deep.predicted": Array(expected, axes),
-    }
+def _networks(config: InitializationConfig) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield every activation with every initialization, and both as coordinates."""
+    for activation in config.activations:
+        for init in labels.inits(config.sigmas):
+            yield activation, init, {"activation": activation, "init": init}
 
 
-def all_arrays(found: Measured, deep: Predictions) -> dict[str, Array]:
-    """Return every array of the study.
+def _layers(facts: Facts, config: InitializationConfig, before: xr.DataArray) -> None:
+    for _, _, network in _networks(config):
+        for measure, name in BY_LAYER.items():
+            limits = (0.0, 1.0) if name == "saturated" else (-np.inf, np.inf)
+            values = before.sel(measure=measure, **network).values
+            for layer, column in enumerate(values.T, 1):
+                facts.put(name, stats.mean(column, within=limits), **network, layer=layer)
 
-    ``before.measured`` and ``after.measured``: each network in each layer; ``before.sample`` and
-    ``after.sample``: single values of Z, activation and gradient; ``loss.curve`` at ``loss.steps``;
-    ``deep.…``, and ``ball.sample``: Z-values, activations, weights, gradients of weights.
-    """
-    results: Mapping[str, Arrays] = found.results
-    measured, sample = ("seed", *KINDS, "layer", "measure"), (*KINDS, "layer", "kind", "value")
-    arrays = {
-        "before.measured": Array(results["before"]["measured"], measured),
-        "before.sample": Array(_pooled(results["before"]["sample"]), sample),
-    } | _deep_arrays(found, deep)
-    if "learning" in results:
-        learned, steps = results["learning"], np.array(checkpoints(found.config.steps))
-        ball = _pooled(results["ball"]["sample"])
-        arrays |= {
-            "after.measured": Array(learned["measured"], measured),
-            "after.sample": Array(_pooled(learned["sample"]), sample),
-            "loss.curve": Array(learned["loss"], ("seed", *KINDS, "step")),
-            "loss.steps": Array(steps, ("step",)),
-            "ball.sample": Array(ball, ("pair", "layer", "kind", "value")),
+
+def _expectations(
+    facts: Facts, config: InitializationConfig, before: xr.DataArray, expected: Predictions
+) -> None:
+    for activation, init, network in _networks(config):
+        p = expected[activation, init]
+        gradients = before.sel(measure="gradient_square", layer=config.layers, **network).values
+        by_layer = {
+            "prediction": p.activation_std,
+            "predicted_square": p.activation_square,
+            "predicted_saturated": p.saturated,
+            "prediction_gradient": np.sqrt(float(gradients.mean()) * p.gradient_ratio),
         }
-    return arrays
+        for name, values in by_layer.items():
+            for layer, value in enumerate(values, 1):
+                facts.put(name, Fact(float(value)), **network, layer=layer)
+        ends = p.activation_std[-1] / p.activation_std[0], p.gradient_std_ratio[0]
+        for direction, ratio in zip(labels.DIRECTIONS, ends, strict=True):
+            facts.put("predicted_ratio", Fact(float(ratio)), direction=direction, **network)
+
+
+def _ratios(facts: Facts, config: InitializationConfig, before: xr.DataArray) -> None:
+    """Add ratios, and for each pair of initializations which ratio is closer to one."""
+    ratios: dict[tuple[str, Pair], Floats] = {}
+    for activation, init, network in _networks(config):
+        for direction, measure in labels.DIRECTIONS.items():
+            scale = before.sel(measure=measure, **network)
+            start, end = (scale.sel(layer=layer).values for layer in (1, config.layers))
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio = end / start if direction == "activation" else start / end
+            ratios[direction, (activation, init)] = ratio
+            facts.put("ratio", stats.geometric_mean(ratio), direction=direction, **network)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        away = {key: np.abs(np.log10(ratio)) for key, ratio in ratios.items()}
+    for direction in labels.DIRECTIONS:
+        for activation in config.activations:
+            for first, second in labels.compared(config.sigmas):
+                pair = {"activation": activation, "first": first, "second": second}
+                both = (away[direction, (activation, init)] for init in (first, second))
+                facts.put("closer", stats.paired_difference(*both), direction=direction, **pair)
+
+
+def _learning(facts: Facts, config: InitializationConfig, curve: xr.DataArray) -> None:
+    for activation in labels.trained(config.activations):
+        losses = curve.sel(trained_activation=activation)
+        start, end = losses.isel(step=0), losses.isel(step=-1)
+        for init in labels.inits(config.sigmas):
+            after, network = end.sel(init=init).values, {"activation": activation, "init": init}
+            facts.put("loss_before", stats.mean(start.sel(init=init).values), **network)
+            facts.put("loss_after", stats.mean(after), **network)
+            diverged = int((after >= labels.LARGEST_LOSS).sum())
+            facts.put("diverged", stats.proportion(diverged, len(after)), **network)
+        for first, second in labels.compared(config.sigmas):
+            pair = {"activation": activation, "first": first, "second": second}
+            both = (end.sel(init=init).values for init in (first, second))
+            facts.put("difference", stats.paired_difference(*both), quantity="loss", **pair)
+
+
+def _ball(facts: Facts, config: InitializationConfig, measured: xr.DataArray) -> None:
+    for activation, init in labels.ball_inits(config.activations, config.sigmas).items():
+        for measure, name in BY_LAYER.items():
+            values = measured.sel(ball_activation=activation, measure=measure).values
+            for layer, column in enumerate(values.T, 1):
+                place: dict[str, Label] = {"activation": activation, "init": init, "layer": layer}
+                facts.put("ball", stats.mean(column), measure=name, **place)
+
+
+def agreement(measured: Sequence[Floats], expected: Sequence[Floats]) -> dict[str, int]:
+    """Count how many intervals around means over seeds (Student's t) hold the prediction.
+
+    Args:
+        measured: for each kind of network, shape (seeds, layers), at least two seeds.
+        expected: for the same networks, shape (layers,).
+
+    Returns:
+        ``checked``: intervals in all; ``within``: those that hold it when all of them shall hold
+        together with 95 % (Bonferroni); ``within_single``: when each shall hold with 95 %.
+    """
+    distances, n = [], 0
+    for values, prediction in zip(measured, expected, strict=True):
+        n = len(values)
+        error = values.std(axis=0, ddof=1) / np.sqrt(n)
+        gap = np.abs(values.mean(axis=0) - prediction)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            distances.append(np.where(gap > 0, gap / error, 0.0))
+    t = np.concatenate([[], *distances])
+    alpha = 1 - stats.CONFIDENCE
+    levels = {"within": alpha / max(1, t.size), "within_single": alpha}
+    limits = {name: float(scipy_stats.t.isf(a / 2, n - 1)) for name, a in levels.items()}
+    return {"checked": t.size} | {name: int((t <= end).sum()) for name, end in limits.items()}
+
+
+def _agreement(
+    facts: Facts, measured: xr.Dataset, expected: Predictions, deep: Predictions
+) -> None:
+    """Add how many measured means have the prediction within their intervals."""
+    before, far = measured["before_measured"], measured["deep_measured"]
+    for quantity, array, predictions, backward in (
+        ("activation", before.sel(measure="activation_square"), expected, False),
+        ("gradient", before.sel(measure="gradient_square"), expected, True),
+        ("deep_activation", far.sel(direction="activation"), deep, False),
+        ("deep_gradient", far.sel(direction="gradient"), deep, True),
+    ):
+        squares, wanted = [], []
+        for (activation, init), p in predictions.items():
+            if activation in CHECKED:
+                values = array.sel(activation=activation, init=init).values
+                with np.errstate(divide="ignore", invalid="ignore"):  # gradients: over the last's
+                    squares.append(values[:, :-1] / values[:, -1:] if backward else values)
+                wanted.append(p.gradient_ratio[:-1] if backward else p.activation_square)
+        for count, number in agreement(squares, wanted).items():
+            facts.put("agreement", Fact(number), quantity=quantity, count=count)

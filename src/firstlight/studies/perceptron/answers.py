@@ -37,7 +37,7 @@ def _favored(sign: int) -> str:
 
 def _size(difference: Fact) -> str:
     """Return the absolute value of a difference of shares; words say which is larger."""
-    return estimate(difference if float(difference) >= 0 else -difference, "points")
+    return estimate(difference if float(difference) >= 0 else -difference, "gap")
 
 
 def _alone(record: Record, question: str, name: str) -> Verdict:
@@ -77,7 +77,10 @@ def _steadier(record: Record) -> Verdict:
     shares = f"two training sets disagree on {h} of the square with the hinge loss, {p} with the perceptron criterion"
     if sign:
         return Verdict(
-            "1.4", "better", f"{sentence(_favored(-sign))} changes less: {shares}.", _evidence("disagreement")
+            "1.4",
+            "better",
+            f"{sentence(_favored(-sign))} changes less: {shares}.",
+            _evidence("disagreement"),
         )
     claim = f"Which changes less could not be determined: {shares}."
     return Verdict("1.4", "cannot-tell", claim, _evidence("disagreement"))

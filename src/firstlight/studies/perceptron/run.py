@@ -24,6 +24,7 @@ EARLY_EPOCHS = 100
 EARLY_RATE = 0.01
 """Its learning rate, as a share of the study's own."""
 
+
 @dataclass(frozen=True)
 class Arm:
     """One way of training: name, margin, learning rate."""

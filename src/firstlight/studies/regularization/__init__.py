@@ -1,0 +1,1 @@
+"""Problem 3: batch normalization and dropout on LeNet-5."""

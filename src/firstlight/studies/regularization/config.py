@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar
 
 from firstlight.config import Config, bounded
-
-Arm = Literal["plain", "norm_hidden", "norm_input", "dropout", "norm_dropout"]
-ARMS: tuple[Arm, ...] = get_args(Arm)
+from firstlight.studies.regularization.labels import ARMS, Arm
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,55 +1,61 @@
-"""Figures of the regularization study: scores, differences, learned parameters, what is inside."""
+"""Figures of problem 3: scores, differences, learned parameters, and what goes on inside."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
-from firstlight.studies.regularization.figures_inside import INSIDE
-from firstlight.studies.regularization.labels import COLOUR, LABEL, arms, per_seed
-from firstlight.plotting.style import MUTED, Plot, new_figure
-from firstlight.plotting.marks import whisker
+from firstlight.plotting import marks
+from firstlight.plotting.style import COLOURS, Plot, new_figure
 from firstlight.record import Record
+from firstlight.stats import direction
+from firstlight.studies.regularization import labels
+from firstlight.studies.regularization.labels import VARIANTS
+from firstlight.text import counted, value
+
+SHOWN = ("norm_input", "norm_hidden", "norm_dropout")
+"""The parameters of the first of these arms are drawn; it has the most layers normalized."""
+
+
+def _colour(arm: str) -> str:
+    return COLOURS[VARIANTS[arm].colour]
 
 
 def draw_curves(record: Record) -> Figure:
     """Accuracy and loss on held-out images by epoch; thin dashes: the training images."""
     figure, axes = new_figure("full", 3.4, 1, 2, record=record)
-    for ax, what, scale in ((axes[0], "accuracy", 100.0), (axes[1], "loss", 1.0)):
-        for arm in arms(record):
-            for part, style in (("validation", "-"), ("train", (0, (3, 2)))):
-                y = scale * record.arrays[f"curve.{arm}.{part}_{what}"].values.mean(axis=0)
-                x = np.arange(1, len(y) + 1)
-                solid = part == "validation"
-                ax.plot(
-                    x, y, linestyle=style, color=COLOUR[arm], linewidth=1.7 if solid else 0.9,
-                    marker="o" if solid else None, markersize=3.5,
-                    label=LABEL[arm] if solid else None,
-                )  # fmt: skip
+    curve = record.data["curve"].mean("seed")
+    for ax, scale, measures in zip(axes, (100.0, 1.0), (labels.ACCURACY, labels.LOSS), strict=True):
+        for arm in record.config["arms"]:
+            solid, dashed = (
+                scale * curve.sel(arm=arm, measure=measures[images]).values
+                for images in ("validation", "train")
+            )
+            epochs, colour = np.arange(1, len(solid) + 1), _colour(arm)
+            ax.plot(epochs, solid, "o-", color=colour, ms=3.5, label=VARIANTS[arm].short)
+            ax.plot(epochs, dashed, color=colour, linestyle=(0, (3, 2)), linewidth=0.9)
         ax.set_xlabel("Epoch")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0].set(ylabel="Accuracy (%)", title="Accuracy")
-    axes[1].set(ylabel="Cross-entropy (nats)", title="Loss", yscale="log")
-    axes[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes[1].yaxis.set_major_formatter(FormatStrFormatter("%g"))
-    axes[1].yaxis.set_minor_formatter(NullFormatter())
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    axes[1].set(ylabel="Cross-entropy (nats)", title="Loss")
+    marks.log_axis(axes[1].yaxis)
+    marks.legend_above(figure, *axes[0].get_legend_handles_labels())
     return figure
 
 
 def draw_accuracy(record: Record) -> Figure:
     """Test accuracy and test loss of every arm: mean, interval, and one dot for each seed."""
     figure, axes = new_figure("full", 2.9, 1, 2, record=record, sharey=True)
-    for row, arm in enumerate(arms(record)):
-        correct = record.arrays[f"test_correct.{arm}"].values
-        dots = 100 * correct.mean(axis=1)
-        axes[0].plot(dots, np.full(len(dots), row + 0.22), "o", color=MUTED, markersize=3)
-        whisker(axes[0], record.facts[f"test_accuracy.{arm}"], row, scale=100, color=COLOUR[arm])
-        whisker(axes[1], record.facts[f"test_loss.{arm}"], row, color=COLOUR[arm])
-    names = [LABEL[arm] for arm in arms(record)]
-    axes[0].set_yticks(range(len(names)), names)
-    axes[0].invert_yaxis()
+    arms, correct = record.config["arms"], record.data["test_correct"].mean("image")
+    accuracy, loss = (
+        [(VARIANTS[a].short, record.facts.get(m, arm=a), {"color": _colour(a)}) for a in arms]
+        for m in (labels.ACCURACY["test"], labels.LOSS["test"])
+    )
+    dots = [correct.sel(arm=arm).values for arm in arms]
+    marks.interval_rows(axes[0], accuracy, scale=100, dots=dots)
+    marks.interval_rows(axes[1], loss)
     if axes[0].get_xlim()[1] > 100:
         axes[0].set_xlim(right=100)  # an interval may reach beyond what is possible
     axes[0].set(xlabel="Test accuracy (%)", title="Test accuracy")
@@ -59,120 +65,187 @@ def draw_accuracy(record: Record) -> Figure:
 
 def draw_differences(record: Record) -> Figure:
     """Paired differences of test accuracy between all arms, with their intervals."""
-    pairs = [name for name in record.facts if name.startswith("difference.")]
-    figure, ax = new_figure("full", 0.9 + 0.27 * len(pairs), record=record)
-    ax.axvline(0, color=MUTED, linewidth=1, linestyle="--")
-    for row, name in enumerate(pairs):
-        _, first, second = name.split(".")
-        whisker(ax, record.facts[name], row, scale=100, color=COLOUR[first])
-        a, b = (100 * record.arrays[f"test_correct.{arm}"].values for arm in (first, second))
-        dots = a.mean(axis=1) - b.mean(axis=1)
-        ax.plot(dots, np.full(len(dots), row + 0.25), "o", color=MUTED, markersize=2.5)
-    names = [name.split(".")[1:] for name in pairs]
-    ax.set_yticks(range(len(pairs)), [f"{LABEL[a]} − {LABEL[b]}" for a, b in names])
-    ax.invert_yaxis()
+    correct, rows, dots = record.data["test_correct"].mean("image"), [], []
+    for _, coords, fact in record.facts.select("difference").entries():
+        first, second = (str(coords[side]) for side in ("first", "second"))
+        name = f"{VARIANTS[first].short} − {VARIANTS[second].short}"
+        rows.append((name, fact, {"color": _colour(first)}))
+        dots.append((correct.sel(arm=first) - correct.sel(arm=second)).values)
+    figure, ax = new_figure("full", 0.9 + 0.27 * len(rows), record=record)
+    marks.interval_rows(ax, rows, scale=100, zero=True, dots=dots)
     ax.set(xlabel="Difference of test accuracy (points)", title="Paired differences, same seeds")
     return figure
 
 
+def _shown(record: Record) -> list[str]:
+    """Return the arms whose γ and β could be drawn, the chosen one first."""
+    return [arm for arm in SHOWN if arm in record.config["arms"]]
+
+
 def draw_parameters(record: Record) -> Figure:
     """Violins of the learned γ and β of every normalized layer, the input included."""
-    layers = _layers(record)
     figure, axes = new_figure("full", 3.3, 1, 2, record=record)
-    for ax, head, start in ((axes[0], "gamma", 1.0), (axes[1], "beta", 0.0)):
-        ax.axhline(start, color=MUTED, linewidth=1, linestyle="--")
-        for place, layer in enumerate(layers):
-            _violin(ax, record.arrays[f"{head}.{layer}"].values.ravel(), place)
-        ax.set_xticks(range(len(layers)), [_with_size(record, layer) for layer in layers])
+    arm, starts, kinds = _shown(record)[0], (1.0, 0.0), ("scale", "shift")
+    for ax, start, kind, measure in zip(axes, starts, kinds, labels.LEARNED, strict=True):
+        marks.reference(ax, start)
+        ticks = []
+        for place, layer in enumerate(VARIANTS[arm].norms):
+            values = record.arrays.get(measure, arm=arm, layer=layer).values
+            marks.violin(ax, values.ravel(), place, _colour(arm), dots=120)
+            ticks.append(f"{layer}\n({values.shape[1]})")
+        ax.set_xticks(range(len(ticks)), ticks)
         ax.grid(axis="x", visible=False)
-    axes[0].set(ylabel="Scale γ", title="Learned scale γ")
-    axes[1].set(ylabel="Shift β", title="Learned shift β")
+        symbol = labels.LEARNED[measure]
+        ax.set(ylabel=f"{kind.capitalize()} {symbol}", title=f"Learned {kind} {symbol}")
     return figure
 
 
-def _layers(record: Record) -> list[str]:
-    names = ("input", "conv1", "conv2", "fc1", "fc2")
-    return [name for name in names if f"gamma.{name}" in record.arrays]
+def _by_layer(ax: Any, record: Record, measure: str, layers: Iterable[str]) -> None:
+    """Draw a measure of each layer, the arms side by side."""
+    facts = record.facts.select(measure)
+    arms = [arm for arm in record.config["arms"] if facts.has(measure, arm=arm)]
+    places = [layer for layer in layers if facts.has(measure, layer=layer)]
+    offsets = np.linspace(-0.24, 0.24, len(arms)) if len(arms) > 1 else np.zeros(1)
+    for arm, offset in zip(arms, offsets, strict=True):
+        look: dict[str, Any] = {"color": _colour(arm), "fmt": VARIANTS[arm].marker}
+        ax.plot([], [], look["fmt"], color=look["color"], label=VARIANTS[arm].short)
+        for place, layer in enumerate(places):
+            fact = facts.find(measure, arm=arm, layer=layer)
+            if fact is not None:
+                marks.whisker(ax, fact, place + offset, vertical=True, **look)
+    ax.set_xticks(range(len(places)), places)
+    ax.grid(axis="x", visible=False)
 
 
-def _with_size(record: Record, layer: str) -> str:
-    return f"{layer}\n({record.arrays[f'gamma.{layer}'].values.shape[1]})"
+def draw_variance_shift(record: Record) -> Figure:
+    """Variance at each batch normalization over its running variance, at test and in training."""
+    figure, axes = new_figure("full", 3.3, 1, 2, record=record, sharey=True)
+    for ax, measure in zip(axes, ("variance_training", "variance_shift"), strict=True):
+        marks.reference(ax, 1)
+        _by_layer(ax, record, measure, labels.LAYERS)
+    axes[0].set(ylabel="Variance / running variance", title="In training (dropout on)")
+    axes[1].set(title="At test time (dropout off)")
+    marks.legend_above(figure, *axes[1].get_legend_handles_labels())
+    return figure
 
 
-def _violin(ax: Any, values: np.ndarray, place: int) -> None:
-    """Draw a violin where there are enough values for a shape, and the values as dots if few."""
-    colour = COLOUR["norm_input"]
-    if values.size >= 8 and np.ptp(values) > 0:
-        parts = ax.violinplot([values], [place], widths=0.8, showextrema=False)
-        for body in parts["bodies"]:
-            body.set(facecolor=colour, edgecolor=colour, alpha=0.35)
-    if values.size <= 120:
-        spread = np.linspace(-0.12, 0.12, values.size) if values.size > 1 else np.zeros(1)
-        ax.plot(place + spread, values, "o", color=colour, markersize=2, alpha=0.6)
-    ax.plot([place - 0.18, place + 0.18], [np.median(values)] * 2, color=colour, linewidth=2)
+def draw_coadaptation(record: Record) -> Figure:
+    """Correlation between hidden units, and what is lost when half of them are silenced."""
+    figure, axes = new_figure("full", 3.2, 1, 2, record=record, width_ratios=(1.25, 1))
+    _by_layer(axes[0], record, "coadaptation", labels.LAYERS)
+    axes[0].set(ylabel="Mean |correlation| of two units", title="Correlation of hidden units")
+    axes[0].set_ylim(bottom=0)
+    marks.reference(axes[1], 0)
+    for place, arm in enumerate(record.config["arms"]):
+        look: dict[str, Any] = {"color": _colour(arm), "fmt": VARIANTS[arm].marker}
+        lost = record.facts.get("removal", arm=arm)
+        marks.whisker(axes[1], lost, place, scale=100, vertical=True, **look)
+    axes[1].set_xticks([])
+    axes[1].set(ylabel="Accuracy lost (points)", title="Half of fc1 silenced")
+    marks.legend_above(figure, *axes[0].get_legend_handles_labels())
+    return figure
 
 
-def _normalized(record: Record) -> bool:
-    return bool(_layers(record))
+def draw_covariate_shift(record: Record) -> Figure:
+    """How far each layer's inputs move between checkpoints of the first epoch."""
+    figure, axes = new_figure("full", 3.3, 1, 2, record=record)
+    _by_layer(axes[0], record, "covariate_shift", labels.SOURCES)
+    axes[0].set(ylabel="Movement (standard deviations)", title="Mean movement by layer")
+    axes[0].set_xlabel("Layer that receives the input")
+    axes[0].set_ylim(bottom=0)
+    movement = record.data["movement"].mean(("seed", "receiver"))
+    share = np.arange(1, movement.sizes["checkpoint"] + 1) / movement.sizes["checkpoint"]
+    for arm in record.config["arms"]:
+        steps = movement.sel(arm=arm).values
+        axes[1].plot(share, steps, color=_colour(arm), marker=VARIANTS[arm].marker, markersize=4)
+    axes[1].set(xlabel="Part of the first epoch", ylabel="Movement (standard deviations)")
+    axes[1].set_title("Movement over time, mean of layers")
+    marks.log_axis(axes[1].yaxis)
+    marks.legend_above(figure, *axes[0].get_legend_handles_labels())
+    return figure
 
 
-def _several(record: Record) -> bool:
-    return len(arms(record)) > 1
+def _mean(record: Record) -> str:
+    return f"mean over {counted(record.config['seeds'], 'seed')} with 95 % interval (Student’s t)"
 
 
 def _accuracy_alt(record: Record) -> str:
-    told = [
-        f"{LABEL[arm]} {100 * record.value(f'test_accuracy.{arm}'):.2f} %" for arm in arms(record)
-    ]
-    return "Mean test accuracy of each arm: " + ", ".join(told) + "."
+    entries = record.facts.select(labels.ACCURACY["test"]).entries()
+    scores = (f"{VARIANTS[str(c['arm'])].short} {value(f, 'percent')}" for _, c, f in entries)
+    return f"Mean test accuracy of each arm: {', '.join(scores)}."
 
 
 def _differences_alt(record: Record) -> str:
-    facts = [(n, f) for n, f in record.facts.items() if n.startswith("difference.")]
-    clear = sum(f.low is not None and f.high is not None and f.low * f.high > 0 for _, f in facts)
-    return f"{len(facts)} paired differences; the intervals of {clear} of them exclude zero."
+    facts = [entry.value for entry in record.facts.select("difference").entries()]
+    decided = sum(direction(fact) != 0 for fact in facts)
+    return f"{len(facts)} paired differences; the intervals of {decided} of them exclude zero."
 
 
-PLOTS: tuple[Plot, ...] = (
+PLOTS = (
     Plot(
         "curves",
         draw_curves,
-        lambda r: (
-            f"Accuracy and loss after each epoch, mean over {per_seed(r)}. Solid: validation "
-            "images; dashed: as many training images, without dropout."
-        ),
+        "Accuracy and loss after each epoch, mean over seeds. Solid: validation images; dashed: as "
+        "many training images, without dropout.",
         "Accuracy rising and loss falling by epoch, one pair of lines for each arm.",
     ),
     Plot(
         "accuracy",
         draw_accuracy,
-        lambda r: (
-            f"Test accuracy and loss: mean over {per_seed(r)} with 95 % interval (Student's t). "
-            "Small dots: single seeds."
-        ),
+        lambda r: f"Test accuracy and loss: {_mean(r)}. Small dots: single seeds.",
         _accuracy_alt,
     ),
     Plot(
         "differences",
         draw_differences,
         lambda r: (
-            f"First minus second, paired over {per_seed(r)}, with 95 % interval (Student's t). An "
-            "interval that covers zero cannot tell which is better. Small dots: single seeds."
+            f"First minus second, paired: {_mean(r)}. An interval that covers zero does not say which "
+            "is better. Small dots: single seeds."
         ),
         _differences_alt,
-        when=_several,
+        lambda r: r.facts.has("difference"),
     ),
     Plot(
         "parameters",
         draw_parameters,
         lambda r: (
-            "Learned batch-norm parameters of each layer, all channels and seeds; channels in "
-            f"brackets, {per_seed(r)}. Bar: median; dashed line: value before training. Where "
-            "there are too few values for a violin, only the values are drawn."
+            f"Learned parameters of each layer, arm “{VARIANTS[_shown(r)[0]].short}”, all channels "
+            f"and {counted(r.config['seeds'], 'seed')}; channels in brackets. Bar: median; dashed "
+            "line: value before training. Few values are drawn singly."
         ),
         "Violins of γ around one and β around zero for each layer with batch normalization.",
-        when=_normalized,
+        lambda r: bool(_shown(r)),
     ),
-    *INSIDE,
+    Plot(
+        "variance_shift",
+        draw_variance_shift,
+        lambda r: (
+            "Variance that each batch normalization receives, over its running variance: geometric "
+            f"mean over channels; {_mean(r)}. At 1 the statistics that are used at test time fit; "
+            "below 1 the variance is smaller than they say."
+        ),
+        "Ratio of variances by layer: in training, and at test time, where dropout is off.",
+        lambda r: bool(_shown(r)),
+    ),
+    Plot(
+        "coadaptation",
+        draw_coadaptation,
+        lambda r: (
+            "Left: mean absolute correlation between two units of a layer, on validation images. "
+            "Right: validation accuracy lost when a random half of fc1 is silenced and the rest "
+            f"doubled. Each the {_mean(r)}."
+        ),
+        "Correlation of hidden units by layer and arm, and accuracy lost without half of fc1.",
+    ),
+    Plot(
+        "covariate_shift",
+        draw_covariate_shift,
+        lambda r: (
+            "Movement of a layer’s inputs between neighboring checkpoints of the first epoch, on fixed "
+            "validation images: mean over inputs of |change of the mean| over the standard deviation "
+            f"before. Left: {_mean(r)}."
+        ),
+        "Movement of the inputs by layer and arm, and over the first epoch.",
+    ),
 )
-"""The figures of this study, in the order of its page."""
+"""The figures of this study."""

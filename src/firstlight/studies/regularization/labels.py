@@ -1,36 +1,61 @@
-"""What the figures of the regularization study share: arms in fixed colours, dots with whiskers."""
+"""How problem 3 names its arms, layers and measures, and where each arm normalizes and drops."""
 
-from firstlight.plotting.style import COLOURS
-from firstlight.record import Record
+from dataclasses import dataclass
+from typing import Literal, get_args
 
-LABEL = {
-    "plain": "Plain",
-    "norm_hidden": "BN hidden",
-    "norm_input": "BN hidden + input",
-    "dropout": "Dropout",
-    "norm_dropout": "BN + dropout",
+Arm = Literal["plain", "norm_hidden", "norm_input", "dropout", "norm_dropout"]
+ARMS: tuple[Arm, ...] = get_args(Arm)
+
+LAYERS = ("input", "conv1", "conv2", "fc1", "fc2")
+"""Where batch normalization may stand; all but the first are hidden layers."""
+
+SOURCES = {"conv2": "conv1", "fc1": "conv2", "fc2": "fc1", "output": "fc2"}
+"""Layer → the layer whose output is its input."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One arm of the study.
+
+    Args:
+        short: its name in figures and tables; BN is batch normalization.
+        long: its name in a sentence.
+        norms: the layers with batch normalization.
+        drops: whether it has dropout.
+        colour: its place among the colours of all figures.
+        marker: its mark, so that color is never the only difference.
+    """
+
+    short: str
+    long: str
+    norms: tuple[str, ...]
+    drops: bool
+    colour: int
+    marker: str
+
+
+_NORM = "batch normalization"
+VARIANTS = {
+    "plain": Variant("Plain", "the plain network", (), False, 5, "o"),
+    "norm_hidden": Variant("BN hidden", f"{_NORM} of the hidden layers", LAYERS[1:], False, 0, "s"),
+    "norm_input": Variant("BN hidden + input", f"{_NORM} of the input too", LAYERS, False, 2, "D"),
+    "dropout": Variant("Dropout", "dropout", (), True, 1, "^"),
+    "norm_dropout": Variant("BN + dropout", f"{_NORM} with dropout", LAYERS[1:], True, 3, "v"),
 }
-"""Arm → its short name in figures; BN is batch normalization."""
+"""Every arm, in the order of ``ARMS``."""
 
-COLOUR = {
-    "plain": COLOURS[5],
-    "norm_hidden": COLOURS[0],
-    "norm_input": COLOURS[2],
-    "dropout": COLOURS[1],
-    "norm_dropout": COLOURS[3],
-}
-"""Arm → its colour in every figure."""
+ACCURACY = {images: f"{images}_accuracy" for images in ("train", "validation", "test")}
+LOSS = {images: f"{images}_loss" for images in ACCURACY}
+"""Images → the measure: the share that is classified correctly, and the mean cross-entropy."""
 
-MARKER = {"plain": "o", "norm_hidden": "s", "norm_input": "D", "dropout": "^", "norm_dropout": "v"}
-"""Arm → its mark, so that colour is never the only difference."""
+SHARES = (*ACCURACY.values(), "coadaptation")
+"""The measures that lie between 0 and 1."""
 
+LEARNED = {"gamma": "γ", "beta": "β"}
+"""What batch normalization learns, a scale and a shift → its symbol."""
 
-def arms(record: Record) -> list[str]:
-    """Return the arms of a record, in the order of its config."""
-    return [arm for arm in record.config["arms"] if f"test_accuracy.{arm}" in record.facts]
-
-
-def per_seed(record: Record) -> str:
-    """Return ``"5 seeds"`` or ``"1 seed"``."""
-    n = int(record.config["seeds"])
-    return f"{n} seed" if n == 1 else f"{n} seeds"
+REMOVAL = {"quantity": "removal", "first": "dropout", "second": "plain"}
+CORRELATION = {"quantity": "coadaptation", "layer": "fc1", "first": "dropout", "second": "plain"}
+MOVEMENT = {"quantity": "covariate_shift", "first": "norm_hidden", "second": "plain"}
+CHANGES = (REMOVAL, CORRELATION, CORRELATION | {"layer": "fc2"}, MOVEMENT)
+"""The coordinates of each ``change``: a measure, first arm − second arm, paired over seeds."""

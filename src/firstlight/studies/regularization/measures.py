@@ -1,21 +1,16 @@
 """What the regularization study measures inside a network, beside its accuracy and loss."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from firstlight.models.lenet5 import LeNet5
+from firstlight.models import LeNet5
+from firstlight.studies.regularization.labels import SOURCES
 from firstlight.train import evaluate, modes_kept
-
-Vector = NDArray[np.float64]
-
-RECEIVERS = {"conv2": "conv1", "fc1": "conv2", "fc2": "fc1", "output": "fc2"}
-"""Layer → the layer whose output is its input."""
+from firstlight.types import Floats, Numbers
 
 
 @contextmanager
@@ -44,8 +39,8 @@ def measuring(model: LeNet5, *, dropout: bool, batch_statistics: bool) -> Iterat
 
 def batch_variances(
     model: LeNet5, images: Tensor, batch_size: int, *, training: bool
-) -> dict[str, Vector]:
-    """Return the variance that each batch normalization receives, for each of its units.
+) -> dict[str, Floats]:
+    """Return the variance that each batch normalization receives: layer → shape (units,).
 
     It is the mean over batches of the unbiased variance within a batch: the quantity whose moving
     average is ``running_var``.
@@ -55,58 +50,52 @@ def batch_variances(
         images: shape (n, 28, 28); a last short batch is left out.
         batch_size: images in a batch, as in training.
         training: dropout on and batch statistics, as in training, or neither, as at test time.
-
-    Returns:
-        Layer → shape (units,).
     """
-    sums: dict[str, list[Tensor]] = {name: [] for name in model.norms}
+    variances: dict[str, list[Tensor]] = {name: [] for name in model.norms}
 
     def watch(layer: str, what: str, values: Tensor) -> None:
-        if what == "sum" and layer in sums:
-            sums[layer].append(values.double().var(dim=1))
+        if what == "sum" and layer in variances:
+            variances[layer].append(values.double().var(dim=1))
 
     with measuring(model, dropout=training, batch_statistics=training):
         for batch in torch.split(images, batch_size):
             if len(batch) == min(batch_size, len(images)):
                 model(batch, watch)
-    return {name: torch.stack(found).mean(0).cpu().numpy() for name, found in sums.items()}
+    return {name: torch.stack(each).mean(0).cpu().numpy() for name, each in variances.items()}
 
 
-def geometric_mean(numerator: Vector, denominator: Vector) -> float:
+def log_ratio_mean(numerator: Floats, denominator: Floats) -> float:
     """Return exp of the mean of log(numerator / denominator): a ratio over units.
 
     Example:
-        >>> round(geometric_mean(np.array([2.0, 8.0]), np.array([1.0, 1.0])), 9)
+        >>> round(log_ratio_mean(np.array([2.0, 8.0]), np.array([1.0, 1.0])), 9)
         4.0
     """
     if numerator.shape != denominator.shape or numerator.size == 0:
-        raise ValueError(
-            f"ratio: expected equal shapes, got {numerator.shape}, {denominator.shape}"
-        )
+        expected = f"equal shapes, got {numerator.shape}, {denominator.shape}"
+        raise ValueError(f"ratio: expected {expected}")
     return float(np.exp(np.mean(np.log(numerator) - np.log(denominator))))
 
 
 def outputs(model: LeNet5, images: Tensor, *, batch_statistics: bool = False) -> dict[str, Tensor]:
     """Return what every hidden layer hands on, without dropout: layer → (units, observations)."""
-    found: dict[str, Tensor] = {}
+    by_layer: dict[str, Tensor] = {}
 
     def watch(layer: str, what: str, values: Tensor) -> None:
         if what == "output":
-            found[layer] = values
+            by_layer[layer] = values
 
     with measuring(model, dropout=False, batch_statistics=batch_statistics):
         model(images, watch)
-    return found
+    return by_layer
 
 
-def coadaptation(hidden: NDArray[np.floating]) -> float:
-    """Return the mean absolute correlation between two units of a layer.
+def coadaptation(hidden: Numbers) -> float:
+    """Return the mean absolute correlation between two units of a layer, from 0 to 1.
 
     Args:
-        hidden: shape (units, images), outputs; a unit that never varies is left out.
-
-    Returns:
-        Between 0 and 1; NaN where fewer than two units vary.
+        hidden: shape (units, images), outputs; a unit that never varies is left out. Where fewer
+            than two vary, the result is NaN.
 
     Example:
         >>> coadaptation(np.array([[0.0, 1.0, 2.0], [4.0, 2.0, 0.0]]))
@@ -152,42 +141,25 @@ def removal(
     return whole - float(torch.stack(right).mean())
 
 
-@dataclass(frozen=True)
-class Moments:
-    """Mean and standard deviation of every input of a layer, over a fixed set of images.
+def layer_inputs(model: LeNet5, images: Tensor) -> dict[str, Floats]:
+    """Return mean and standard deviation of the inputs of each layer behind the first.
 
-    Args:
-        mean: shape (units,).
-        deviation: shape (units,).
+    As in training, batch normalization uses the statistics of ``images``; nothing is dropped.
+
+    Returns:
+        Layer → shape (2, units).
     """
-
-    mean: Vector
-    deviation: Vector
-
-
-def layer_inputs(model: LeNet5, images: Tensor) -> dict[str, Moments]:
-    """Return the moments of what each layer behind the first receives, as it does in training.
-
-    Batch normalization uses the statistics of ``images``; nothing is dropped.
-    """
-    found = outputs(model, images, batch_statistics=True)
-    return {layer: _moments(found[source]) for layer, source in RECEIVERS.items()}
+    hidden = {k: x.double() for k, x in outputs(model, images, batch_statistics=True).items()}
+    moments = {k: torch.stack([x.mean(1), x.std(1, correction=0)]) for k, x in hidden.items()}
+    return {layer: moments[source].cpu().numpy() for layer, source in SOURCES.items()}
 
 
-def _moments(values: Tensor) -> Moments:
-    x = values.double()
-    return Moments(x.mean(1).cpu().numpy(), x.std(1, correction=0).cpu().numpy())
-
-
-def movement(before: Mapping[str, Moments], after: Mapping[str, Moments]) -> dict[str, float]:
+def movement(before: dict[str, Floats], after: dict[str, Floats]) -> list[float]:
     """Return how far each layer's inputs moved: mean over inputs of |Δmean| / deviation before.
 
     Args:
-        before: moments at one checkpoint.
-        after: moments at the next, on the same images.
+        before: from ``layer_inputs``, at one checkpoint.
+        after: at the next, on the same images.
     """
-    return {layer: _moved(before[layer], after[layer]) for layer in before}
-
-
-def _moved(a: Moments, b: Moments) -> float:
-    return float(np.mean(np.abs(b.mean - a.mean) / np.maximum(a.deviation, 1e-12)))
+    pairs = ((before[layer], after[layer]) for layer in before)
+    return [float(np.mean(np.abs(b[0] - a[0]) / np.maximum(a[1], 1e-12))) for a, b in pairs]

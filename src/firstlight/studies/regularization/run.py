@@ -1,214 +1,254 @@
-"""Batch normalization, dropout and both on LeNet-5: every arm, every seed, one record.
+"""Problem 3: batch normalization, dropout and both on LeNet-5, every arm with every seed.
 
 All arms of a seed share the initial weights, the batches and, where they drop, the masks; so every
 comparison is paired over seeds. Nothing is chosen on the test set.
 """
 
 import math
-import time
 from collections.abc import Mapping
-from itertools import combinations
-from typing import Any
+from dataclasses import dataclass
+from itertools import combinations, pairwise
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
-from firstlight import data, stats
-from firstlight.studies.regularization.config import Arm, RegularizationConfig
+from firstlight import seeds, stats
 from firstlight.context import Context
-from firstlight.record.provenance import collect
-from firstlight.record import Array, Fact, Record
+from firstlight.data.batches import count, shuffled
+from firstlight.data.split import Split, split_of, standardized
+from firstlight.models import LeNet5
+from firstlight.record import Array, Arrays, Fact, Facts, Label
 from firstlight.record.store import TrialResult
-from firstlight.studies.regularization.answers import answers
+from firstlight.studies.regularization import labels, measures
+from firstlight.studies.regularization.config import RegularizationConfig
+from firstlight.studies.study import Results
 from firstlight.sweep import run_trials
+from firstlight.train import PLAIN, evaluate, fit, one_cycle
+from firstlight.types import Floats, Tick
 
-WORK = "firstlight.studies.regularization.trials:train_arm"
+CHECKPOINTS = 8
+"""Parts of the first epoch between which the movement of a layer's inputs is measured."""
 
-SCORES = tuple(
-    f"{part}_{what}" for part in ("train", "validation", "test") for what in ("accuracy", "loss")
-)
-CHANNEL_ARRAYS = ("gamma", "beta", "running_mean", "running_var")
+PROBE_IMAGES = 512
+"""Validation images on which that movement is measured."""
 
-CHANGES: tuple[tuple[str, Arm, Arm], ...] = (
-    ("removal", "dropout", "plain"),
-    ("coadaptation.fc1", "dropout", "plain"),
-    ("coadaptation.fc2", "dropout", "plain"),
-    ("covariate_shift", "norm_hidden", "plain"),
-)
-"""Measures of which the paired change from the third to the second entry is a fact, ``change.…``."""
+VARIANCE_IMAGES = 2_048
+"""Training images on which the variance at each batch normalization is measured."""
 
-Trials = Mapping[Arm, list[TrialResult]]
+STATE = {"gamma": "weight", "beta": "bias"} | {k: k for k in ("running_mean", "running_var")}
+"""What is recorded of a batch normalization → its name in PyTorch."""
+
+AXES = {
+    "curve": ("epoch",),
+    "movement": ("checkpoint", "receiver"),
+    "test_correct": ("image",),
+    **dict.fromkeys(STATE, ("channel",)),
+}
+"""Array → its axes after that of the seeds."""
+
+Trials = Mapping[str, list[TrialResult]]
 
 
-def run(config: RegularizationConfig, context: Context) -> Record:
-    """Train every arm with every seed and return the record.
+@dataclass(frozen=True)
+class Trial:
+    """What one training depends on besides the data; seeds are numbered from 0."""
 
-    Facts (mean over seeds, t interval, n = seeds): ``test_accuracy.ARM`` and likewise for
-    train, validation and loss; ``difference.ARM.ARM`` (test accuracy, first minus second, paired)
-    and ``loss_difference.ARM.ARM``; ``mcnemar.ARM.ARM`` (p-value over test images, see
-    ``combined_p``); ``coadaptation.ARM.LAYER``, ``removal.ARM``; ``covariate_shift.ARM[.LAYER]``;
-    ``variance_shift.ARM.LAYER`` (variance without dropout, as at test time, over running variance)
-    and its control ``variance_training.ARM.LAYER`` (variance in training over running variance);
-    ``gamma_mean.ARM.LAYER``, and the lowest and highest of all channels and seeds as ``gamma_low``
-    and ``gamma_high``; likewise for β; ``change.MEASURE.ARM.ARM`` (paired, see ``CHANGES``).
+    config: RegularizationConfig
+    arm: str
+    index: int
+
+
+def run(config: RegularizationConfig, context: Context) -> Results:
+    """Train every arm with every seed.
+
+    Facts are means over seeds with t intervals: accuracy and loss of each arm on the training,
+    validation and test images; ``difference`` and ``loss_difference`` of each pair of arms on the
+    test images, first − second, paired; ``mcnemar``, its p-value over test images (see
+    ``stats.combined_p``); ``removal``, ``coadaptation`` and ``covariate_shift`` as in ``measures``;
+    ``variance_shift``, the variance without dropout, as at test time, over the running variance,
+    and its control ``variance_training``, the variance in training over the same; mean, lowest and
+    highest γ and β over channels and seeds; and ``change``, see ``labels.CHANGES``.
 
     Args:
-        config: the study's parameters.
-        context: run folder, data, device and progress.
+        config: the parameters.
+        context: run folder, device, data set and progress.
     """
-    started = time.perf_counter()
-    dataset = data.load("mnist", folder=context.data, download=context.download)
-    trials = _train_all(config, context, dataset.fingerprint)
-    facts = all_facts(trials)
-    facts["data"] = Fact(dataset.name)
-    return Record(
-        study=config.study,
-        config=config.as_dict(),
-        facts=facts,
-        verdicts=answers(facts, config.arms, None if dataset.notice is None else dataset.name),
-        arrays=all_arrays(trials),
-        provenance=collect(
-            seed=config.seed, started=started, device=context.device, data=dataset.sha256
-        ),
-        notices=() if dataset.notice is None else (dataset.notice,),
+    # Seeds are the outer loop, so that a run cut short leaves whole pairs.
+    specs = {f"{a}-{i}": Trial(config, a, i) for i in range(config.seeds) for a in config.arms}
+    results = run_trials(train_arm, specs, context, label=config.study)
+    trials: Trials = {
+        arm: [results[f"{arm}-{i}"] for i in range(config.seeds)] for arm in config.arms
+    }
+    arrays = all_arrays(trials)
+    facts = all_facts(trials, arrays)
+    facts.put("data", Fact(context.images().name))
+    return Results(facts, arrays)
+
+
+def images_of(config: RegularizationConfig, context: Context) -> Split:
+    """Return the run's images, made once in each process."""
+    return split_of(
+        context.images(),
+        seed=config.seed,
+        images=config.train_images,
+        validation_share=config.validation_share,
+        test_images=config.test_images,
+        device=context.device,
     )
 
 
-def _train_all(
-    config: RegularizationConfig, context: Context, fingerprint: str
-) -> dict[Arm, list[TrialResult]]:
-    """Run the trials; seeds are the outer loop, so that a run cut short has whole pairs."""
-    folder = None if context.data is None else str(context.data)
-    same = {
-        "config": config.as_dict(), "data": fingerprint, "device": context.device, "_data": folder,
-    }  # fmt: skip
-    specs: dict[str, dict[str, Any]] = {
-        f"{arm}-{index}": {"arm": arm, "index": index, **same}
-        for index in range(config.seeds)
-        for arm in config.arms
+def network(trial: Trial, device: str = "cpu") -> LeNet5:
+    """Return the trial's untrained network; networks of one seed start from the same weights."""
+    config, variant = trial.config, labels.VARIANTS[trial.arm]
+    model = LeNet5(
+        seeds.torch_generator(config.seed, "weights", trial.index),
+        norm=variant.norms,
+        input_dropout=config.input_dropout if variant.drops else 0.0,
+        hidden_dropout=config.hidden_dropout if variant.drops else 0.0,
+        masks=seeds.torch_generator(config.seed, "masks", trial.index, device=device),
+    )
+    return model.to(device)
+
+
+def train_arm(trial: Trial, context: Context, tick: Tick) -> TrialResult:
+    """Train one arm with one seed and return what was measured: the work of a sweep's trial."""
+    return train_on(images_of(trial.config, context), trial, tick)
+
+
+def train_on(images: Split, trial: Trial, tick: Tick) -> TrialResult:
+    """Train one arm on these images, measure it, and use the test images at the end."""
+    if "input" not in labels.VARIANTS[trial.arm].norms:
+        images = standardized(images)
+    result = TrialResult()
+    model = network(trial, str(images.train[0].device))
+    _train(model, images, trial, tick, result)
+    _put_coadaptation(model, images, trial, result)
+    _put_norms(model, images, trial.config, result)
+    for name in labels.ACCURACY:
+        score = evaluate(model, *getattr(images, name))
+        result.facts.put(labels.ACCURACY[name], score.accuracy)
+        result.facts.put(labels.LOSS[name], score.loss)
+    result.arrays.put("test_correct", score.correct.astype(np.uint8))
+    return result
+
+
+def _train(model: LeNet5, images: Split, trial: Trial, tick: Tick, result: TrialResult) -> None:
+    """Train, and add the curves by epoch and the movement of the inputs in the first epoch."""
+    config, (x, y) = trial.config, images.train
+    each = count(len(x), config.batch_size)
+    total = each * config.epochs
+    rate = one_cycle(config.learning_rate, total)
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate(0), fused=True)
+    checkpoints = {round(k * each / CHECKPOINTS) for k in range(1, CHECKPOINTS + 1)}
+    probe = images.validation[0][:PROBE_IMAGES]
+    inputs = [measures.layer_inputs(model, probe)]
+
+    def after_step(step: int) -> None:
+        if step in checkpoints:
+            inputs.append(measures.layer_inputs(model, probe))
+        if step % 50 == 0 or step == total:
+            tick(step, total)
+
+    curves: dict[str, list[float]] = {}
+    seen = slice(len(images.validation[0]))  # as many training images as validation images
+    for epoch in range(config.epochs):
+        draw = seeds.generator(config.seed, "batches", trial.index, epoch)
+        order = shuffled(len(x), config.batch_size, draw, device=str(x.device))
+        step = epoch * each
+        fit(model, x, y, order, optimizer, rate, first_step=step, after_step=after_step, path=PLAIN)
+        for name, shown in (("train", (x[seen], y[seen])), ("validation", images.validation)):
+            score = evaluate(model, *shown)
+            curves.setdefault(labels.ACCURACY[name], []).append(score.accuracy)
+            curves.setdefault(labels.LOSS[name], []).append(score.loss)
+    for measure, values in curves.items():
+        result.arrays.put("curve", np.array(values), measure=measure)
+    moved = np.array([measures.movement(a, b) for a, b in pairwise(inputs)])
+    result.arrays.put("movement", moved)
+    for layer, value in zip(labels.SOURCES, moved.mean(0), strict=True):
+        result.facts.put("covariate_shift", float(value), layer=layer)
+    result.facts.put("covariate_shift", float(moved.mean(0).mean()))
+
+
+def _put_coadaptation(model: LeNet5, images: Split, trial: Trial, result: TrialResult) -> None:
+    hidden = measures.outputs(model, images.validation[0])
+    halves = seeds.generator(trial.config.seed, "halves", trial.index)
+    result.facts.put("removal", measures.removal(model, *images.validation, halves))
+    for layer in ("fc1", "fc2"):
+        value = measures.coadaptation(hidden[layer].cpu().numpy())
+        result.facts.put("coadaptation", value, layer=layer)
+
+
+def _put_norms(
+    model: LeNet5, images: Split, config: RegularizationConfig, result: TrialResult
+) -> None:
+    """Add the variance ratios and what every batch normalization has learned."""
+    if not model.norms:
+        return
+    x, batch = images.train[0][:VARIANCE_IMAGES], config.batch_size
+    variances = {
+        "variance_shift": measures.batch_variances(model, x, batch, training=False),
+        "variance_training": measures.batch_variances(model, x, batch, training=True),
     }
-    results = run_trials(WORK, specs, context, label="regularization")
-    return {arm: [results[f"{arm}-{i}"] for i in range(config.seeds)] for arm in config.arms}
+    for layer, norm in model.norms.items():
+        state = {name: value.detach().cpu().numpy() for name, value in norm.state_dict().items()}
+        running = state["running_var"].astype(np.float64)
+        for measure, by_layer in variances.items():
+            ratio = measures.log_ratio_mean(by_layer[layer], running)
+            result.facts.put(measure, ratio, layer=layer)
+        for measure, name in STATE.items():
+            result.arrays.put(measure, state[name], layer=layer)
 
 
-def _values(trials: list[TrialResult], name: str) -> NDArray[np.float64]:
-    return np.array([float(trial.facts[name]) for trial in trials])
-
-
-def _mean_over_layers(trials: list[TrialResult], prefix: str) -> NDArray[np.float64]:
-    names = [name for name in trials[0].facts if name.startswith(f"{prefix}.")]
-    means: NDArray[np.float64] = np.stack([_values(trials, name) for name in names]).mean(axis=0)
-    return means
-
-
-def all_facts(trials: Trials) -> dict[str, Fact]:
-    """Return every fact of the study from its trials.
-
-    Args:
-        trials: arm → one result for each seed, in the order of the seeds.
-    """
-    facts: dict[str, Fact] = {}
+def all_arrays(trials: Trials) -> Arrays:
+    """Return every array of the study: stacked over seeds, which are the first axis."""
+    arrays = Arrays()
     for arm, results in trials.items():
-        for name in results[0].facts:
-            head, _, layer = name.partition(".")
-            full = f"{head}.{arm}.{layer}" if layer else f"{head}.{arm}"
-            share = head.endswith("_accuracy") or head == "coadaptation"
-            limits = (0.0, 1.0) if share else (-math.inf, math.inf)
-            facts[full] = stats.mean(_values(results, name), within=limits)
-        facts |= _learned(arm, results)
-        facts[f"covariate_shift.{arm}"] = stats.mean(_mean_over_layers(results, "covariate_shift"))
-    for first, second in combinations(trials, 2):
-        facts |= _pair(first, second, trials)
-    for name, first, second in CHANGES:
-        if first in trials and second in trials:
-            facts[f"change.{name}.{first}.{second}"] = _change(name, trials[first], trials[second])
-    return facts
-
-
-def _learned(arm: Arm, results: list[TrialResult]) -> dict[str, Fact]:
-    """Return the mean and the range of γ and β over channels, for each normalized layer."""
-    facts = {}
-    for name in results[0].arrays:
-        head, _, layer = name.partition(".")
-        if head in ("gamma", "beta"):
-            values = np.stack([result.arrays[name] for result in results])
-            facts[f"{head}_mean.{arm}.{layer}"] = stats.mean(values.mean(axis=1))
-            facts[f"{head}_low.{arm}.{layer}"] = Fact(float(values.min()))
-            facts[f"{head}_high.{arm}.{layer}"] = Fact(float(values.max()))
-    return facts
-
-
-def _change(name: str, first: list[TrialResult], second: list[TrialResult]) -> Fact:
-    if name in first[0].facts:
-        return stats.paired_difference(_values(first, name), _values(second, name))
-    return stats.paired_difference(_mean_over_layers(first, name), _mean_over_layers(second, name))
-
-
-def _pair(first: Arm, second: Arm, trials: Trials) -> dict[str, Fact]:
-    a, b = trials[first], trials[second]
-    pair = f"{first}.{second}"
-    tests = [_mcnemar(x, y) for x, y in zip(a, b, strict=True)]
-    accuracy, loss = "test_accuracy", "test_loss"
-    return {
-        f"difference.{pair}": stats.paired_difference(_values(a, accuracy), _values(b, accuracy)),
-        f"loss_difference.{pair}": stats.paired_difference(_values(a, loss), _values(b, loss)),
-        f"mcnemar.{pair}": Fact(combined_p(tests), n=len(tests)),
-    }
-
-
-def _mcnemar(a: TrialResult, b: TrialResult) -> float:
-    x, y = a.arrays["test_correct"].astype(bool), b.arrays["test_correct"].astype(bool)
-    return stats.mcnemar(int((x & ~y).sum()), int((~x & y).sum()))
-
-
-def combined_p(values: list[float]) -> float:
-    """Return one valid p-value from several that may depend on each other in any way.
-
-    The tests of all seeds share the test images, so neither may their counts be summed nor their
-    p-values multiplied. With k values and r = ⌈k/2⌉ the result is min(1, k/r · p₍ᵣ₎), p₍ᵣ₎ being
-    the r-th smallest: about twice the median; for one value it is that value.
-
-    Args:
-        values: p-values, at least one.
-
-    Example:
-        >>> combined_p([0.01]), combined_p([0.01, 0.5])
-        (0.01, 0.02)
-
-    Source: B. Rüger, "Das maximale Signifikanzniveau des Tests: Lehne H₀ ab, wenn k unter n
-    gegebenen Tests zur Ablehnung führen", Metrika 25 (1978).
-    """
-    if not values:
-        raise ValueError("values: expected at least one p-value, got none")
-    k = len(values)
-    r = (k + 1) // 2
-    return min(1.0, k / r * sorted(values)[r - 1])
-
-
-def all_arrays(trials: Trials) -> dict[str, Array]:
-    """Return every array of the study: stacked over seeds, which are the first axis.
-
-    ``gamma.LAYER`` and ``beta.LAYER`` are those of ``norm_input``, which normalizes all five
-    layers, or of the first arm with batch normalization where that one was not trained.
-    """
-    arrays: dict[str, Array] = {}
-    for arm, results in trials.items():
-        for name in results[0].arrays:
-            head, _, tail = name.partition(".")
-            values = np.stack([result.arrays[name] for result in results])
-            full = f"{head}.{arm}.{tail}" if tail else f"{head}.{arm}"
-            arrays[full] = Array(values, ("seed", *_axes(head)))
-    normalised = [arm for arm in trials if any(k.startswith(f"gamma.{arm}.") for k in arrays)]
-    if normalised:
-        chosen = "norm_input" if "norm_input" in normalised else normalised[0]
-        for head in ("gamma", "beta"):
-            prefix = f"{head}.{chosen}."
-            found = {k: a for k, a in arrays.items() if k.startswith(prefix)}
-            arrays |= {f"{head}.{k.removeprefix(prefix)}": a for k, a in found.items()}
+        for measure, coords, _ in results[0].arrays.entries():
+            values = np.stack([result.arrays.get(measure, **coords) for result in results])
+            receivers = {"receiver": list(labels.SOURCES)} if "receiver" in AXES[measure] else {}
+            array = Array(values, ("seed", *AXES[measure]), receivers)
+            arrays.put(measure, array, arm=arm, **coords)
     return arrays
 
 
-def _axes(head: str) -> tuple[str, ...]:
-    if head in CHANNEL_ARRAYS:
-        return ("channel",)
-    return {"curve": ("epoch",), "movement": ("part", "layer"), "test_correct": ("image",)}[head]
+def all_facts(trials: Trials, arrays: Arrays) -> Facts:
+    """Return every fact of the study.
+
+    Args:
+        trials: arm → one result for each seed, in the order of the seeds.
+        arrays: what ``all_arrays`` makes of them.
+    """
+    facts = Facts()
+    for arm, results in trials.items():
+        for measure, coords, _ in results[0].facts.entries():
+            within = (0.0, 1.0) if measure in labels.SHARES else (-math.inf, math.inf)
+            mean = stats.mean(_values(results, measure, **coords), within=within)
+            facts.put(measure, mean, arm=arm, **coords)
+    for measure in labels.LEARNED:
+        for _, coords, array in arrays.select(measure).entries():
+            facts.put(f"{measure}_mean", stats.mean(array.values.mean(axis=1)), **coords)
+            facts.put(f"{measure}_low", Fact(float(array.values.min())), **coords)
+            facts.put(f"{measure}_high", Fact(float(array.values.max())), **coords)
+    for first, second in combinations(trials, 2):
+        pair, both = {"first": first, "second": second}, (trials[first], trials[second])
+        for name, scores in (("difference", labels.ACCURACY), ("loss_difference", labels.LOSS)):
+            values = (_values(results, scores["test"]) for results in both)
+            facts.put(name, stats.paired_difference(*values), **pair)
+        chances = [_mcnemar(a, b) for a, b in zip(*both, strict=True)]
+        facts.put("mcnemar", Fact(stats.combined_p(chances), n=len(chances)), **pair)
+    for change in labels.CHANGES:
+        arms = change["first"], change["second"]
+        if trials.keys() >= {*arms}:
+            at = {name: label for name, label in change.items() if name == "layer"}
+            values = (_values(trials[arm], change["quantity"], **at) for arm in arms)
+            facts.put("change", stats.paired_difference(*values), **change)
+    return facts
+
+
+def _values(trials: list[TrialResult], measure: str, **coords: Label) -> Floats:
+    return np.array([float(trial.facts.get(measure, **coords)) for trial in trials])
+
+
+def _mcnemar(a: TrialResult, b: TrialResult) -> float:
+    x, y = (trial.arrays.get("test_correct").astype(bool) for trial in (a, b))
+    return stats.mcnemar(int((x & ~y).sum()), int((~x & y).sum()))

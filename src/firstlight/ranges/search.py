@@ -1,0 +1,312 @@
+"""Determine the batch size from nothing but a model, its data and the learning rate."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from firstlight.guard import Snapshot
+from firstlight.ranges.batch_range import LARGEST, SMALLEST, Trainings, with_micro_batch
+from firstlight.ranges.batches import Make, Samples, budget
+from firstlight.ranges.curve.read import CANNOT_TELL, UNKNOWN, Curve, read_curve
+from firstlight.ranges.curve.sizes import FLAT, LARGER, SizeBounds, read_sizes
+from firstlight.ranges.noise_scale import gradient_noise_scale
+from firstlight.ranges.trainable import (
+    ModelStep,
+    Step,
+    StepProgress,
+    Trainable,
+    check_repeats,
+    ran_out_of_memory,
+)
+from firstlight.record import Fact
+from firstlight.stats import direction, paired_difference
+from firstlight.types import Floats
+
+_PART, _PARTS, _DRAWS = 16, 16, 20  # of the noise scale: samples in a part, parts in a draw, draws
+_HARDLY = 0.1  # share of the whole rise below which a doubling hardly adds to it
+
+Losses = dict[int, Floats]
+"""Batch size → the losses of its trainings, shape (repeats,)."""
+
+
+@dataclass(frozen=True)
+class BatchSizes:
+    """The batch sizes that the search has determined.
+
+    Args:
+        low: b_min: below it, smaller batches hardly help.
+        high: b_max: above it, a batch hardly learns in this budget.
+        recommended: the largest size tried that learns practically as well as the best; None if
+            it could not be determined.
+        noise_at_start: gradient noise scale at the first weights, in samples.
+        noise_scale: the same after training at the recommended size; None if there is no model, or
+            where the gradient does not stand out of its noise.
+        curve: the sizes tried and their losses, shape (repeats, sizes).
+        trace: the names of the steps taken, in order; see ``algorithm.BLOCKS``.
+        verdict: "read", "at the edge", "flat", "larger is better" or "cannot tell"; see
+            ``SizeBounds``.
+        reason: what was not read and why; empty when read.
+    """
+
+    low: Fact
+    high: Fact
+    recommended: int | None
+    noise_at_start: Fact
+    noise_scale: Fact
+    curve: Curve
+    trace: tuple[str, ...]
+    verdict: str
+    reason: str
+
+
+def auto_batch_size(
+    step: Step | ModelStep,
+    data: tuple[Any, Any] | Dataset[Any] | Make,
+    *,
+    lr: float,
+    start: int = SMALLEST,
+    limit: int | None = None,
+    floor: int = 4,
+    epochs: float | None = None,
+    samples: int | None = None,
+    micro_batch: int | None = None,
+    repeats: int = 3,
+    seed: int = 0,
+    reset: Callable[[], object] | None = None,
+    generators: Iterable[Any] = (),
+    progress: StepProgress | None = None,
+) -> BatchSizes:
+    """Determine b_min, b_max and a batch size by short trainings on equally many samples.
+
+    The size is doubled from ``start`` until larger batches hardly learn, and then halved until
+    smaller ones hardly help; the steps are drawn and explained in docs/auto_batch_size.md.
+    Afterwards everything is put back, bit for bit, as after ``batch_size``, whose large batches are
+    exact as well.
+
+    Args:
+        step: batch and rate → loss before the update; or a ``ModelStep`` of model, optimizer, loss.
+        data: a pair (inputs, targets) of tensors, a map-style data set, or a function batch size →
+            the batches of one epoch.
+        lr: learning rate, above 0, the same for all sizes.
+        start: first size.
+        limit: largest size; by default a tenth of the samples, at most 8192 and at least ``start``.
+        floor: smallest size, at least 2.
+        epochs: passes over the data in each training; 1 if no budget is given.
+        samples: number of samples in each training, instead of ``epochs``.
+        micro_batch: most samples in one forward pass; with batch normalization the number that it
+            sees, below which no size is tried; then ``start`` by default.
+        repeats: trainings of each size, with other orders of the samples; with 1 there is no noise
+            to compare with, and sizes go up to the limit.
+        seed: of the orders, the noise scale's samples and the bootstrap.
+        reset: starts a function's model again.
+        generators: further generators of random numbers to put back.
+        progress: called after each update with the size and the loss.
+
+    Returns:
+        Both bounds, the recommended size, the noise scale, and all losses behind them.
+
+    Raises:
+        ValueError: an argument is outside its range.
+        TypeError: data of another kind, or a step that returns no number.
+
+    Example:
+        >>> model = torch.nn.Linear(2, 1)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> step = ModelStep(model, optimizer, torch.nn.functional.mse_loss)
+        >>> data = torch.ones(512, 2), torch.zeros(512, 1)
+        >>> sizes = auto_batch_size(step, data, lr=0.01, repeats=2)
+        >>> sizes.trace[:3], sizes.trace[-1]
+        (('set_aside', 'noise_at_start', 'train'), 'put_back')
+
+    Source: S. McCandlish et al., "An empirical model of large-batch training" (2018), for the noise
+    scale; L. N. Smith (2017), section 3.3, for the rule that the bounds are read by.
+    """
+    pool = Samples(data, seed)
+    limit = _limit(lr, start, limit, floor, pool.count)
+    check_repeats(step, (), repeats, reset, restarts=True)
+    length = budget(1 if epochs is None and samples is None else epochs, None, samples)
+    step, generators = with_micro_batch(step, [start], micro_batch), list(generators)
+    losses: Losses = {}
+    size, too_large = start, None
+    trace = ["set_aside"]
+    with Snapshot(generators=generators) as rng_state, Trainable(step, reset) as trainable:
+        trainings = Trainings(step, trainable, pool, length, lr, generators, progress)
+        trace.append("noise_at_start")
+        noise_at_start = _noise_scale(step, data, pool.count, start, seed)
+        while True:
+            trace.append("train")
+            try:
+                _train(trainings, losses, size, repeats, rng_state)
+            except Exception as error:
+                if not ran_out_of_memory(error) or not losses:
+                    raise
+                too_large = size
+            trace.append("clearly_worse")
+            if _larger_hardly_learn(losses):
+                break
+            trace.append("larger_allowed")
+            if too_large is not None or 2 * size > limit:
+                break
+            trace.append("double")
+            size *= 2
+        while True:
+            trace.append("read")
+            sizes = sorted(losses)
+            bounds = read_sizes(sizes, _table(losses), seed=seed)
+            trace.append("low_end_told")
+            if bounds.low_inside or bounds.verdict == FLAT:
+                break
+            trace.append("smaller_allowed")
+            smallest_allowed = max(floor, _normalized(step) or 1)
+            if sizes[0] not in _learned(losses) or sizes[0] // 2 < smallest_allowed:
+                break
+            trace.append("train_smaller")
+            _train(trainings, losses, sizes[0] // 2, repeats, rng_state)
+        trace.append("recommend")
+        recommended = _recommended(losses, bounds)
+        trace.append("noise_after_training")
+        noise_after_training = UNKNOWN
+        if recommended is not None:
+            rng_state.restore()
+            trainings.losses([recommended], 1)
+            noise_after_training = _noise_scale(step, data, pool.count, start, seed)
+    trace.append("put_back")
+    return BatchSizes(
+        low=bounds.low,
+        high=bounds.high,
+        recommended=recommended,
+        noise_at_start=noise_at_start,
+        noise_scale=noise_after_training,
+        curve=_curve(losses, seed),
+        trace=tuple(trace),
+        verdict=bounds.verdict,
+        reason=_reason(bounds, sizes[0], too_large, floor, _normalized(step)),
+    )
+
+
+def _limit(lr: float, start: int, limit: int | None, floor: int, count: int | None) -> int:
+    """Return the largest size allowed, after a check of all that bounds the sizes."""
+    if not (lr > 0 and math.isfinite(lr)):
+        raise ValueError(f"lr: expected a finite rate above 0, got {lr}")
+    if floor < 2 or start < floor:
+        raise ValueError(f"floor, start: expected 2 <= floor <= start, got {floor} and {start}")
+    if count is not None and max(start, limit or 0) > count:
+        raise ValueError(
+            f"start, limit: expected at most {count}, all the samples, got {start} and {limit}"
+        )
+    if limit is None:
+        return max(start, LARGEST if count is None else min(LARGEST, count // 10))
+    if limit < start:
+        raise ValueError(f"limit: expected at least start = {start}, got {limit}")
+    return limit
+
+
+def _normalized(step: Step | ModelStep) -> int | None:
+    """Return how many samples batch normalization sees at every size; None where there is none."""
+    return step.micro_batch if isinstance(step, ModelStep) and step.has_batch_norm() else None
+
+
+def _train(
+    trainings: Trainings, losses: Losses, size: int, repeats: int, rng_state: Snapshot
+) -> None:
+    """Add the losses of a size; and of all again if batch normalization must see fewer samples."""
+    waiting = [size]
+    while waiting:
+        size, before = waiting.pop(0), _normalized(trainings.step)
+        rng_state.restore()
+        losses[size] = trainings.losses([size], repeats)[0][:, 0]
+        if _normalized(trainings.step) != before:
+            waiting = [other for other in sorted(losses) if other != size]
+
+
+def _table(losses: Losses) -> Floats:
+    """Return the losses, shape (repeats, sizes), the sizes rising."""
+    return np.stack([losses[size] for size in sorted(losses)], axis=1)
+
+
+def _learned(losses: Losses) -> list[int]:
+    """Return the sizes at which no training diverged, rising."""
+    return [size for size in sorted(losses) if np.isfinite(losses[size]).all()]
+
+
+def _best(losses: Losses) -> int | None:
+    return min(_learned(losses), key=lambda size: float(losses[size].mean()), default=None)
+
+
+def _worse(losses: Losses, size: int, best: int) -> bool:
+    """Say whether a size is worse than the best one beyond the noise of the repeats."""
+    return direction(paired_difference(losses[size], losses[best])) > 0
+
+
+def _larger_hardly_learn(losses: Losses) -> bool:
+    """Say whether the two largest sizes are both worse than the best, and the loss hardly rises."""
+    best, largest = _best(losses), sorted(losses)[-2:]
+    if best is None or best in largest or not set(largest) <= set(_learned(losses)):
+        return False
+    if not all(_worse(losses, size, best) for size in largest):
+        return False
+    before, last = (float(losses[size].mean()) for size in largest)
+    return last - before < _HARDLY * (last - float(losses[best].mean()))
+
+
+def _recommended(losses: Losses, bounds: SizeBounds) -> int | None:
+    """Return the largest size that learns practically as well as the best."""
+    learned, best = _learned(losses), _best(losses)
+    if best is None:
+        return None
+    if bounds.verdict in (FLAT, LARGER):
+        return learned[-1]
+    if bounds.verdict == CANNOT_TELL:
+        return max(size for size in learned if not _worse(losses, size, best))
+    return max((size for size in learned if size <= float(bounds.low)), default=learned[0])
+
+
+def _noise_scale(
+    step: Step | ModelStep, data: Any, count: int | None, start: int, seed: int
+) -> Fact:
+    """Return the noise scale at the present weights; unknown without a model or memory for it."""
+    if not isinstance(step, ModelStep):
+        return UNKNOWN
+    small = _normalized(step) or min(_PART, step.micro_batch or _PART, start)
+    parts = _PARTS if count is None else min(_PARTS, count // small)
+    if parts < 2:
+        return UNKNOWN
+    try:
+        return gradient_noise_scale(
+            step.model, step.loss, data, small=small, big=small * parts, draws=_DRAWS, seed=seed,
+            autocast=step.autocast,
+        ).scale  # fmt: skip
+    except Exception as error:
+        if not ran_out_of_memory(error):
+            raise
+        return UNKNOWN
+
+
+def _curve(losses: Losses, seed: int) -> Curve:
+    values, table = np.array(sorted(losses), dtype=np.float64), _table(losses)
+    diverged = values[~np.isfinite(table).all(axis=0)]
+    stopped = None
+    if diverged.size:
+        stopped = f"The loss was not finite with batch size {diverged[0]:g}."
+    bounds = read_curve(values, table, seed=seed, direction="rising")
+    return Curve(values, table, bounds, stopped)
+
+
+def _reason(
+    bounds: SizeBounds, smallest: int, too_large: int | None, floor: int, normalized: int | None
+) -> str:
+    """Return why a bound was not read, with what kept the search from trying further sizes."""
+    reasons = [bounds.reason] if bounds.reason else []
+    if too_large is not None and not bounds.high_inside:
+        reasons.append(f"There was no memory for {too_large} samples.")
+    limiting = normalized is not None and smallest // 2 < normalized and normalized > floor
+    if limiting and not bounds.low_inside:
+        reasons.append(
+            f"Batch normalization sees {normalized} samples at every size; for smaller sizes give "
+            f"a smaller micro_batch."
+        )
+    return " ".join(reasons)

@@ -1,0 +1,1 @@
+"""A small study for tests: laid out as every study is, it trains nothing."""
