@@ -1,1 +1,1 @@
-"""Measured comparisons with the plain way and with named peers, printed by ``firstlight bench``."""
+"""Measured comparisons with the plain way and with named peers: ``python -m benchmarks NAME``."""

@@ -1,4 +1,4 @@
-"""Time the ensemble engine against five other ways of training 1,000 small networks.
+"""Time the ensemble engine against other ways of training 1,000 small networks.
 
 All train networks of 10 layers × 2 with Adam on the squared error, in float32, each network on its
 own points. Everyone's clock covers the shuffle of each network's points before every epoch, the
@@ -7,7 +7,8 @@ in full: born-dead ones are not skipped.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter, sleep
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks import ensemble_numba
 from benchmarks.ensemble_jax import Jax, JaxPlain
 from benchmarks.ensemble_peers import Baddbmm, Compiled, Loop, Peer, Problem, Vmap
 from benchmarks.ensemble_scale import arithmetic, gpu_lines, matrix_rate, scale_rows, scale_table
@@ -33,7 +35,6 @@ PEERS: dict[str, Callable[[Problem], Peer]] = {
     "JAX jit(vmap(scan))": JaxPlain,
     "JAX, units written out": Jax,
 }
-OURS = "firstlight, kernel"
 Reasons = dict[str, str]
 PAUSE = 0.3
 """Seconds between two ways, in which the last one's waiting threads go to sleep."""
@@ -88,26 +89,45 @@ def peer_turn(peer: Peer, task: Problem, seed: int = 0) -> Callable[[], int]:
 
 def our_turn(task: Problem, epochs: int, threads: int) -> Callable[[], int]:
     """Return a function that trains with the engine, from the start, in one whole call."""
-    training = Training(batch_size=task.training.batch_size, epochs=epochs)
+    training = replace(task.training, epochs=epochs)
     data, seeds = (task.x[..., None], task.y[..., None]), np.arange(len(task.x))
+    options: dict[str, Any] = {"learning_rate": task.rate, "backend": "kernel", "skip_dead": False}
 
     def turn() -> int:
-        found = train(
-            task.network, training, task.parameters, data, seeds=seeds, learning_rate=task.rate,
-            backend="kernel", threads=threads, skip_dead=False,
-        )  # fmt: skip
-        return found.steps * len(task.x)
+        trained = train(
+            task.network, training, task.parameters, data, seeds=seeds, threads=threads, **options
+        )
+        return trained.steps * len(task.x)
 
     return turn
 
 
+def numba_turn(task: Problem, epochs: int, threads: int) -> Callable[[], int]:
+    """Return a function that trains with numba, from the start, in one whole call."""
+    seeds = np.arange(len(task.x))
+
+    def turn() -> int:
+        ensemble_numba.train(task, seeds, epochs, threads)
+        return len(task.x) * epochs * len(task.batches())
+
+    return turn
+
+
+OURS, NUMBA = "firstlight, kernel", "numba, units written out"
+WHOLE: dict[str, Callable[[Problem, int, int], Callable[[], int]]] = {
+    NUMBA: numba_turn,
+    OURS: our_turn,
+}
+"""Ways that shuffle for themselves and train for many epochs in one call; the last one is ours."""
+
+
 def warm(make: Callable[[int], Contender], threads: Sequence[int]) -> list[Contender]:
     """Return a way with each number of threads, after two untimed turns; the first may compile."""
-    found = [make(count) for count in threads]
-    for way in found:
+    ways = [make(count) for count in threads]
+    for way in ways:
         way.time(0.0)
         way.time(0.0)
-    return found
+    return ways
 
 
 def quickest(ways: Sequence[Contender]) -> list[Contender]:
@@ -121,26 +141,49 @@ def quickest(ways: Sequence[Contender]) -> list[Contender]:
 
 def contenders(task: Problem, loop_networks: int, epochs: int) -> tuple[list[Contender], Reasons]:
     """Return every way with each number of threads, ours last, and why others are missing."""
-    found: list[Contender] = []
+    ways: list[Contender] = []
     reasons, counts = {}, sorted({1, cores()})
-    for name, kind in PEERS.items():
+
+    def peer(threads: int, name: str, kind: Callable[[Problem], Peer]) -> Contender:
         own = task.first(loop_networks) if kind is Loop else task
+        torch.set_num_threads(threads)
+        return Contender(name, len(own.x), peer_turn(kind(own), own), threads)
 
-        def make(threads: int, name: str = name, kind: Any = kind, own: Problem = own) -> Contender:
-            torch.set_num_threads(threads)
-            return Contender(name, len(own.x), peer_turn(kind(own), own), threads)
+    def whole(threads: int, name: str) -> Contender:
+        return Contender(name, len(task.x), WHOLE[name](task, epochs, threads), threads)
 
+    makers = {name: partial(peer, name=name, kind=kind) for name, kind in PEERS.items()}
+    makers |= {name: partial(whole, name=name) for name in WHOLE}
+    for name, make in makers.items():
         try:
             # JAX has one pool of threads, as large as the machine, once and for all.
-            found += warm(make, [cores()] if kind in (Jax, JaxPlain) else counts)
+            ways += warm(make, [cores()] if PEERS.get(name) in (Jax, JaxPlain) else counts)
         # Whatever a peer lacks, a compiler or a package, is no reason to lose the other rows.
         except Exception as error:
+            if name == OURS:
+                raise
             reasons[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:110]}"
+    return ways, reasons
 
-    def ours(threads: int) -> Contender:
-        return Contender(OURS, len(task.x), our_turn(task, epochs, threads), threads)
 
-    return found + warm(ours, counts), reasons
+def numba_share(
+    networks: int = 1_000, points: int = 3_000, epochs: int = 100, rounds: int = 7
+) -> str:
+    """Return the rate of numba as a share of the engine's, with one thread and with all cores."""
+    task, lines = problem(networks, points), []
+    for threads in sorted({1, cores()}):
+        ways = [Contender(n, networks, t(task, epochs, threads), 1) for n, t in WHOLE.items()]
+        for way in ways:
+            way.time(0.0)
+        for _ in range(rounds):
+            for way in ways:
+                way.rates.append(way.time(0.0))
+        numba, ours = (median(way.rates) for way in ways)
+        lines.append(
+            f"threads {threads}: numba {numba:,.0f} network-steps/s, engine {ours:,.0f}: "
+            f"{numba / ours:.2f}"
+        )
+    return "\n".join(lines)
 
 
 def measure(

@@ -14,6 +14,7 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from benchmarks.ensemble_peers import Problem
@@ -25,143 +26,147 @@ LANES = 16 if llvm.get_host_cpu_features().get("avx512f") else 8
 """Networks side by side: the float32 numbers of one register."""
 TOGETHER = 2
 """Samples that go through the network together: they share the loads of the weights."""
-OPTIONS = {"fastmath": True, "error_model": "numpy", "nogil": True}
+OPTIONS: dict[str, Any] = {"fastmath": True, "error_model": "numpy", "nogil": True}
 
 
-def source(network: Network, together: int) -> str:
-    """Return the text of a function that adds some samples' gradients, with every unit by name.
+class Source:
+    """The text of a function that adds the gradients of ``TOGETHER`` samples, every unit by name.
 
-    ``state`` holds, in rows of one number a lane: weights, gradients, Adam's moments, the samples.
-    All lies in one array, since LLVM makes vectors only of what it can prove not to overlap.
+    ``state`` holds rows of one number a lane: weights, gradients, Adam's two moments, then input,
+    target and share of each sample. All lies in one array, because LLVM makes vectors only where
+    it can prove that nothing overlaps.
+
+    Args:
+        network: with one input and one output.
     """
-    layers, count, samples = indices(network), network.parameters, range(together)
-    head, lines = ["def add_gradients(state, batch, row, share):"], []
 
-    def place(row: int) -> str:
-        return f"state[{row * LANES} + lane]"
+    def __init__(self, network: Network) -> None:
+        self.layers, self.parameters = indices(network), network.parameters
+        self.samples, self.lines = range(TOGETHER), list[str]()
+        self.units = [[[f"x{s}"]] for s in self.samples]
+        for s in self.samples:
+            for k, name in enumerate(("x", "y", "share")):
+                self.lines.append(f"{name}{s} = {self.row(4 * self.parameters + 3 * s + k)}")
 
-    def load(name: str, rows: list[int]) -> None:
-        lines.extend(f"{name}{k} = {place(row)}" for k, row in enumerate(rows))
+    def __str__(self) -> str:
+        self.forward()
+        errors = [[f"({self.units[s][-1][0]} - y{s}) * share{s}"] for s in self.samples]
+        for layer in range(len(self.layers) - 1, -1, -1):
+            errors = self.backward(layer, errors)
+        head = f"def add_gradients(state):\n    for lane in range({LANES}):\n        "
+        return head + "\n        ".join(self.lines)
 
-    def total(name: str, others: list[str]) -> str:
-        return " + ".join(f"{name}{k} * {other}" for k, other in enumerate(others))
+    def row(self, number: int) -> str:
+        """Return the lane's number of one row."""
+        return f"state[{number * LANES} + lane]"
 
-    for number in range(2 * together):  # input and target of each sample
-        head += [f"    for lane in range({LANES}):", f"        {place(4 * count + number)} = "]
-        head[-1] += f"batch[(2 * row + {number}) * {LANES} + lane]"
-    load("sample", list(range(4 * count, 4 * count + 2 * together)))
-    units = [[[f"sample{2 * s}"]] for s in samples]
-    for layer, (weights, biases) in enumerate(layers):
-        for each in units:
-            each.append([])
-        for j, (row, bias) in enumerate(zip(weights, biases, strict=True)):
-            lines.append(f"bias = {place(bias)}")
-            load("w", row)
-            for s in samples:
-                unit = f"unit{s}_{layer}_{j}"
-                lines.append(f"{unit} = bias + {total('w', units[s][layer])}")
-                if layer < len(layers) - 1:
-                    lines.append(f"{unit} = {unit} if {unit} > ZERO else ZERO")
-                units[s][-1].append(unit)
-    errors = [[f"({units[s][-1][0]} - sample{2 * s + 1}) * share"] for s in samples]
-    for layer in range(len(layers) - 1, -1, -1):
-        weights, biases = layers[layer]
+    def load(self, weights: list[int]) -> None:
+        """Give some weights the names w0, w1, …"""
+        self.lines += [f"w{k} = {self.row(index)}" for k, index in enumerate(weights)]
+
+    def forward(self) -> None:
+        """Write the units of every layer."""
+        for layer, (weights, biases) in enumerate(self.layers):
+            for units in self.units:
+                units.append([f"{units[0][0]}_{layer}_{j}" for j in range(len(biases))])
+            for j, bias in enumerate(biases):
+                self.load([bias, *weights[j]])
+                for units in self.units:
+                    unit = units[-1][j]
+                    terms = (f"w{k} * {below}" for k, below in enumerate(units[layer], 1))
+                    self.lines.append(f"{unit} = {' + '.join(['w0', *terms])}")
+                    if layer < len(self.layers) - 1:
+                        self.lines.append(f"{unit} = {unit} if {unit} > ZERO else ZERO")
+
+    def backward(self, layer: int, errors: list[list[str]]) -> list[list[str]]:
+        """Write the gradients of one layer, and return the errors of the layer below."""
+        weights, biases = self.layers[layer]
+        below = [units[layer] for units in self.units]
         for j, bias in enumerate(biases):
-            for s in samples:
-                lines.append(f"error{s}_{layer}_{j} = {errors[s][j]}")
-            lines.append(
-                f"{place(count + bias)} += " + " + ".join(f"error{s}_{layer}_{j}" for s in samples)
-            )
+            self.lines += [f"d{s}_{j} = {errors[s][j]}" for s in self.samples]
+            terms = [f"d{s}_{j}" for s in self.samples]
+            self.lines.append(f"{self.row(self.parameters + bias)} += {' + '.join(terms)}")
             for i, index in enumerate(weights[j]):
-                terms = (f"error{s}_{layer}_{j} * {units[s][layer][i]}" for s in samples)
-                lines.append(f"{place(count + index)} += " + " + ".join(terms))
-        errors = [[] for _ in samples]
+                terms = [f"d{s}_{j} * {below[s][i]}" for s in self.samples]
+                self.lines.append(f"{self.row(self.parameters + index)} += {' + '.join(terms)}")
+        errors = [[] for _ in self.samples]
         for i in range(len(weights[0]) if layer else 0):
-            load("w", [row[i] for row in weights])
-            for s in samples:
-                above = [f"error{s}_{layer}_{j}" for j in range(len(biases))]
-                lines.append(f"back{s}_{layer}_{i} = {total('w', above)}")
-                errors[s].append(f"back{s}_{layer}_{i} if {units[s][layer][i]} > ZERO else ZERO")
-    return "\n".join([*head, f"    for lane in range({LANES}):", *(f"        {x}" for x in lines)])
+            self.load([row[i] for row in weights])
+            for s in self.samples:
+                total = " + ".join(f"w{j} * d{s}_{j}" for j in range(len(biases)))
+                self.lines.append(f"e{s}_{i} = {total}")
+                errors[s].append(f"e{s}_{i} if {below[s][i]} > ZERO else ZERO")
+        return errors
 
 
-def _add_gradients(network: Network, together: int) -> Any:
-    scope: dict[str, Any] = {"ZERO": np.float32(0)}
-    exec(source(network, together), scope)
-    return njit(**OPTIONS)(scope["add_gradients"])
+@register_jitable(**OPTIONS)
+def _gather(data: Any, states: Any, places: Any, batch: Any, row: Any, last: Any) -> None:
+    """Settle place ``last`` of every lane's shuffle; the sample that comes there is the next."""
+    for lane in range(LANES):
+        state = states[lane]
+        states[lane] = state * np.uint64(MULTIPLIER) + np.uint64(INCREMENT)
+        mixed = (((state >> np.uint64(18)) ^ state) >> np.uint64(27)) & np.uint64(0xFFFFFFFF)
+        turn = state >> np.uint64(59)
+        back = (np.uint64(32) - turn) & np.uint64(31)
+        bits = ((mixed >> turn) | (mixed << back)) & np.uint64(0xFFFFFFFF)
+        places[lane] = np.int64((bits * np.uint64(last + 1)) >> np.uint64(32))
+    for lane in range(LANES):
+        mine, other = data[lane, last], data[lane, places[lane]]
+        x, y = other[0], other[1]
+        other[0], other[1] = mine[0], mine[1]
+        mine[0], mine[1] = x, y
+        batch[row, 0, lane], batch[row, 1, lane] = x, y
+
+
+@register_jitable(**OPTIONS)
+def _adam(state: Any, size: Any, powers: Any, rate: Any, one: Any, two: Any, eps: Any) -> None:
+    """Move all weights; ``size`` numbers each are weights, gradients and the two moments."""
+    powers[0] *= one
+    powers[1] *= two
+    pace, root = np.float32(rate / (1 - powers[0])), np.float32(1 / math.sqrt(1 - powers[1]))
+    new_one, new_two = np.float32(1 - one), np.float32(1 - two)
+    keep_two, small = np.float32(two), np.float32(eps)
+    for k in range(size):
+        g, m = state[size + k], state[2 * size + k]
+        m = m + (g - m) * new_one
+        v = state[3 * size + k] * keep_two + g * g * new_two
+        state[2 * size + k], state[3 * size + k] = m, v
+        state[k] = state[k] - pace * m / (np.float32(math.sqrt(v)) * root + small)
 
 
 @lru_cache
 def block_of(network: Network) -> Callable[..., None]:
-    """Return the compiled training of one block of ``LANES`` networks; it compiles when called."""
-    several, single = (_add_gradients(network, together) for together in (TOGETHER, 1))
-    numbers, lanes, together = network.parameters * LANES, LANES, TOGETHER
-    multiplier, increment = np.uint64(MULTIPLIER), np.uint64(INCREMENT)
-    low, zero = np.uint64(0xFFFFFFFF), np.float32(0)
-    u18, u27, u32, u59 = (np.uint64(bits) for bits in (18, 27, 32, 59))
-    mask, word = np.uint32(31), np.uint32(32)
-
-    def gather(data: Any, states: Any, places: Any, batch: Any, row: Any, last: Any) -> None:
-        for lane in range(lanes):
-            state = states[lane]
-            states[lane] = state * multiplier + increment
-            shifted, turn = (
-                np.uint32((((state >> u18) ^ state) >> u27) & low),
-                np.uint32(state >> u59),
-            )
-            bits = np.uint32((shifted >> turn) | (shifted << ((word - turn) & mask)))
-            places[lane] = np.int64((np.uint64(bits) * np.uint64(last + 1)) >> u32)
-        for lane in range(lanes):
-            mine, other = data[lane, last], data[lane, places[lane]]
-            x, y = other[0], other[1]
-            other[0], other[1] = mine[0], mine[1]
-            mine[0], mine[1] = x, y
-            batch[2 * row * lanes + lane], batch[(2 * row + 1) * lanes + lane] = x, y
-
-    def adam(state: Any, powers: Any, rate: Any, one: Any, two: Any, eps: Any) -> None:
-        powers[0] *= one
-        powers[1] *= two
-        pace = np.float32(rate / (1 - powers[0]))
-        root = np.float32(1 / math.sqrt(1 - powers[1]))
-        part_one, part_two = np.float32(1 - one), np.float32(1 - two)
-        keep, small = np.float32(two), np.float32(eps)
-        for k in range(numbers):
-            g = state[numbers + k]
-            m = state[2 * numbers + k]
-            m = m + (g - m) * part_one
-            v = state[3 * numbers + k] * keep + g * g * part_two
-            state[2 * numbers + k], state[3 * numbers + k] = m, v
-            state[k] = state[k] - pace * m / (np.float32(math.sqrt(v)) * root + small)
-
-    gather, adam = njit(**OPTIONS)(gather), njit(**OPTIONS)(adam)
+    """Return the training of one block of ``LANES`` networks; the first call compiles it."""
+    scope: dict[str, Any] = {"ZERO": np.float32(0)}
+    exec(str(Source(network)), scope)
+    add_gradients = njit(**OPTIONS)(scope["add_gradients"])
+    size, lanes, together = network.parameters * LANES, LANES, TOGETHER
 
     def block(
-        state: Any,
-        data: Any,
-        states: Any,
-        places: Any,
-        batch: Any,
-        powers: Any,
-        sizes: Any,
-        settings: Any,
-    ) -> None:
-        batch_size, epochs = sizes
+        state: Any, data: Any, states: Any, places: Any, batch: Any, powers: Any,
+        batch_size: Any, epochs: Any, rate: Any, one: Any, two: Any, eps: Any,
+    ) -> None:  # fmt: skip  # an argument a line would hide what the function does
         samples = data.shape[1]
-        rate, one, two, eps = settings
         for _ in range(epochs):
             for start in range(0, samples, batch_size):
                 count = min(batch_size, samples - start)
                 for row in range(count):
-                    gather(data, states, places, batch, row, samples - start - row - 1)
-                for k in range(numbers, 2 * numbers):
-                    state[k] = zero
-                share = np.float32(2 / count)
-                paired = count // together * together
-                for row in range(0, paired, together):
-                    several(state, batch, row, share)
-                for row in range(paired, count):
-                    single(state, batch, row, share)
-                adam(state, powers, rate, one, two, eps)
+                    _gather(data, states, places, batch, row, samples - start - row - 1)
+                for k in range(size, 2 * size):
+                    state[k] = np.float32(0)
+                for first in range(0, count, together):
+                    for s in range(together):
+                        place = 4 * size + 3 * s * lanes
+                        # A sample beyond a batch of odd size is an old one, and counts nothing.
+                        share = np.float32(2 / count if first + s < count else 0)
+                        for lane in range(lanes):
+                            state[place + lane] = batch[first + s, 0, lane]
+                        for lane in range(lanes):
+                            state[place + lanes + lane] = batch[first + s, 1, lane]
+                        for lane in range(lanes):
+                            state[place + 2 * lanes + lane] = share
+                    add_gradients(state)
+                _adam(state, size, powers, rate, one, two, eps)
 
     compiled: Callable[..., None] = njit(**OPTIONS)(block)
     return compiled
@@ -183,14 +188,14 @@ def train(problem: Problem, seeds: NDArray[np.int64], epochs: int, threads: int)
     settings = (problem.rate, *training.betas, training.eps)
 
     def work(members: NDArray[np.intp]) -> None:
-        state = np.zeros((4 * count + 2 * TOGETHER, LANES), dtype=np.float32)
+        state = np.zeros((4 * count + 3 * TOGETHER, LANES), dtype=np.float32)
         state[:count] = problem.parameters[members].T
         data = np.stack([problem.x[members], problem.y[members]], axis=-1)
         states = np.array([initial_state(int(seeds[r])) for r in members], dtype=np.uint64)
         places, powers = np.zeros(LANES, dtype=np.int64), np.ones(2)
-        batch = np.zeros(2 * LANES * training.batch_size, dtype=np.float32)
-        sizes = (training.batch_size, epochs)
-        block(state.reshape(-1), data, states, places, batch, powers, sizes, settings)
+        batch = np.zeros((training.batch_size + TOGETHER, 2, LANES), dtype=np.float32)
+        flat = state.reshape(-1)
+        block(flat, data, states, places, batch, powers, training.batch_size, epochs, *settings)
         trained[members] = state[:count].T
 
     with ThreadPoolExecutor(threads) as pool:

@@ -1,8 +1,8 @@
 """How others train many small networks, each in the way that is quickest for it.
 
 Every peer trains the same networks with PyTorch's Adam on the squared error, each network on its
-own points and in the order it is given; picking a batch's points is part of its work. It says
-what it weighs in the end, so that a test can tell that all of them do the same.
+own points and in the order it is given; picking a batch's points is part of its work. It
+returns its weights in the end, so that a test can check that all of them do the same.
 """
 
 from collections.abc import Callable
@@ -71,17 +71,17 @@ class Peer(Protocol):
 
 def modules(problem: Problem) -> list[nn.Sequential]:
     """Return every network as PyTorch's own module."""
-    found = []
+    networks = []
     for row in problem.parameters:
-        parts: list[nn.Module] = []
+        steps: list[nn.Module] = []
         for weight, bias in problem.network.unpack(row):
             layer = nn.Linear(weight.shape[1], weight.shape[0])
             with torch.no_grad():
                 layer.weight.copy_(torch.tensor(weight))
                 layer.bias.copy_(torch.tensor(bias))
-            parts += [layer, nn.ReLU()]
-        found.append(nn.Sequential(*parts[:-1]))
-    return found
+            steps += [layer, nn.ReLU()]
+        networks.append(nn.Sequential(*steps[:-1]))
+    return networks
 
 
 def _flat(parts: list[Tensor]) -> NDArray[Any]:
@@ -132,8 +132,8 @@ class _Stacked:
         places = torch.tensor(order)
         for batch in self.problem.batches():
             picks = places[:, batch]
-            found = self.gradients(self.x.gather(1, picks), self.y.gather(1, picks))
-            for part, gradient in zip(self.parts, found, strict=True):
+            gradients = self.gradients(self.x.gather(1, picks), self.y.gather(1, picks))
+            for part, gradient in zip(self.parts, gradients, strict=True):
                 part.grad = gradient
             self.optimizer.step()
 

@@ -92,11 +92,16 @@ def scaled(
     def once(networks: int) -> tuple[float, float, int]:
         start = initial(network, "he", networks, 0).astype(np.float32)
         started = perf_counter()
-        found = train(
-            network, Training(epochs=epochs), start, lambda a, b: points_of(a, b, points),
-            seeds=np.arange(networks), backend="kernel", skip_dead=False,
-        )  # fmt: skip
-        return perf_counter() - started, found.seconds, found.steps * networks
+        trained = train(
+            network,
+            Training(epochs=epochs),
+            start,
+            lambda first, last: points_of(first, last, points),
+            seeds=np.arange(networks),
+            backend="kernel",
+            skip_dead=False,
+        )
+        return perf_counter() - started, trained.seconds, trained.steps * networks
 
     once(16)  # compiles
     turns = [once(networks) for _ in range(rounds)]

@@ -28,9 +28,7 @@ def _estimator(criterion: str, epochs: int) -> Any:
     same = {"fit_intercept": False, "shuffle": False, "tol": None, "max_iter": epochs}
     if criterion == "perceptron":
         return Perceptron(**same)
-    return SGDClassifier(
-        loss="hinge", penalty=None, learning_rate="constant", eta0=1.0, **same
-    )  # fmt: skip
+    return SGDClassifier(loss="hinge", penalty=None, learning_rate="constant", eta0=1.0, **same)
 
 
 def _loop(X: Any, y: Any, epochs: dict[str, NDArray[np.int64]]) -> dict[str, Any]:

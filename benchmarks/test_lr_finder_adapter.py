@@ -1,6 +1,7 @@
 """Programs written for pytorch-lr-finder run on our engine, by an adapter with its names.
 
-Not part of ``make test``. From the repository's root, with a checkout of pytorch-lr-finder::
+Not part of ``make test``. From the repository's root, with a checkout of pytorch-lr-finder and its
+dependency tqdm (installed by ``make bench``)::
 
     FIRSTLIGHT_LR_FINDER_SUITE=…/pytorch-lr-finder/tests python -m pytest benchmarks/test_lr_finder_adapter.py
 
@@ -18,7 +19,15 @@ import pytest
 import torch
 from torch import nn
 
-from guard_models import assert_same, fingerprint, groups, loader, normalized, train
+# mypy does not check the tests, whose helper this is
+from guard_models import (  # type: ignore[import-not-found]
+    assert_same,
+    fingerprint,
+    groups,
+    loader,
+    normalized,
+    train,
+)
 
 ADAPTER = Path(__file__).parent / "lr_finder_adapter"
 SUITE = os.environ.get("FIRSTLIGHT_LR_FINDER_SUITE")
@@ -38,6 +47,7 @@ def theirs(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 
 
 def made() -> tuple[nn.Module, torch.optim.Optimizer]:
+    """Return a model and its optimizer after two steps."""
     torch.manual_seed(0)
     model = normalized()
     optimizer = torch.optim.SGD(groups(model), lr=1e-4, momentum=0.9)
@@ -46,6 +56,7 @@ def made() -> tuple[nn.Module, torch.optim.Optimizer]:
 
 
 def test_a_range_test_runs_and_reset_puts_everything_back(theirs: ModuleType) -> None:
+    """Also with validation and accumulated gradients."""
     model, optimizer = made()
     batches = loader()
     before = fingerprint(model, optimizer)
@@ -60,6 +71,7 @@ def test_a_range_test_runs_and_reset_puts_everything_back(theirs: ModuleType) ->
 
 
 def test_a_range_test_ends_where_the_loss_diverges(theirs: ModuleType) -> None:
+    """At five times the lowest loss, as theirs."""
     model, optimizer = made()
     finder = theirs.LRFinder(model, optimizer, nn.CrossEntropyLoss())
     finder.range_test(loader(), start_lr=1e-3, end_lr=1e6, num_iter=60, smooth_f=0)
@@ -80,6 +92,7 @@ def outcomes(package: Path) -> dict[str, str]:
 
 @pytest.mark.skipif(SUITE is None, reason="FIRSTLIGHT_LR_FINDER_SUITE does not name their tests")
 def test_nothing_of_their_suite_fails_that_passes_with_theirs() -> None:
+    """Run their suite twice: against their package and against the adapter."""
     assert SUITE is not None
     with_theirs, with_ours = outcomes(Path(SUITE).parent), outcomes(ADAPTER)
     passed = {name for name, outcome in with_theirs.items() if outcome == "PASSED"}

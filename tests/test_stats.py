@@ -120,3 +120,22 @@ def test_geometric_mean_and_its_edges() -> None:
     assert fact.low == pytest.approx(1 / fact.high)
     zero = stats.geometric_mean([0.0, 1.0, 2.0])
     assert (zero.value, zero.low, zero.n) == (1.0, None, 3)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([0.03], 0.03), ([0.03, 0.9], 0.06), ([0.9, 0.01, 0.02], 0.03), ([0.9, 0.8], 1.0)],
+)
+def test_combined_p(values: list[float], expected: float) -> None:
+    assert stats.combined_p(values) == pytest.approx(expected)
+
+
+def test_combined_p_is_never_too_small() -> None:
+    """Under no difference a result below .05 is at most as likely as .05, dependent or not."""
+    rng = np.random.default_rng(0)
+    one = rng.random(4_000)
+    for sets in (rng.random((4_000, 5)), np.repeat(one[:, None], 5, axis=1)):
+        small = np.mean([stats.combined_p(list(row)) < 0.05 for row in sets])
+        assert small < 0.05 + 3 * (0.05 * 0.95 / 4_000) ** 0.5
+    with pytest.raises(ValueError, match="expected at least one"):
+        stats.combined_p([])

@@ -61,7 +61,8 @@ def run_trials(
         context: run folder, device, data set and progress.
         label: what the progress is called.
         executor: ``"processes"``, each with its own torch, or ``"threads"`` of this process.
-        workers: processes or threads at a time; by default as many as the cores allow.
+        workers: processes or threads at a time; by default as many as the cores allow. One thread
+            is the calling one, whose torch is left as it is.
         threads: threads within each; a fixed number, since the order of sums depends on it.
 
     Raises:
@@ -83,7 +84,7 @@ def run_trials(
     progress.show()
     if pending:
         pool = {"processes": _processes, "threads": _threads}[executor]
-        if executor == "threads" and count == 1:
+        if executor == "threads" and workers == 1:
             results |= _in_turn(function, pending, context, progress)
         else:
             with pool(count, threads, context, progress) as (submit, drain):

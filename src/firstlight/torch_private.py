@@ -3,10 +3,12 @@
 Each is here because no public one does the same; whoever raises the version looks at this file first.
 """
 
+from collections.abc import Callable
+
 from torch import nn
 from torch._C import DisableTorchFunction, _functorch
 from torch.optim import Optimizer
-from torch.overrides import _get_current_function_mode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode
 
 disable_torch_function = DisableTorchFunction
 """Context in which operations go past every ``TorchFunctionMode``.
@@ -15,7 +17,7 @@ While one is active even ``x.shape`` goes through Python, and a user's own mode 
 probe computes. ``torch.overrides`` can only leave the innermost mode, not pass by all of them.
 """
 
-current_function_mode = _get_current_function_mode
+current_function_mode: Callable[[], TorchFunctionMode | None] = _get_current_function_mode
 """Returns the innermost ``TorchFunctionMode``, the one that ``__exit__`` takes away."""
 
 is_functorch_wrapped = _functorch.is_functorch_wrapped_tensor

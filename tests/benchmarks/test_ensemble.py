@@ -4,6 +4,7 @@ import os
 import re
 import resource
 import sys
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import ensemble as bench
+from benchmarks import ensemble_numba
 from benchmarks import ensemble_scale as scale
 from benchmarks.ensemble_peers import Loop, Problem, Vmap, modules
 from firstlight.ensemble import Network, Training, train
@@ -52,6 +54,21 @@ def test_every_peer_trains_what_the_reference_trains(
     ).parameters  # fmt: skip
     np.testing.assert_allclose(peer.weights(), expected, rtol=1e-4, atol=2e-5)
     assert np.abs(expected - task.parameters).max() > 0.05  # nine updates of about .01
+
+
+@pytest.mark.slow
+def test_numba_trains_what_the_reference_trains() -> None:
+    """Batches of 7: the last is short and odd, and 5 networks leave lanes over."""
+    task = replace(small(), training=Training(batch_size=7))
+    expected = train(
+        NETWORK, Training(batch_size=7, epochs=3), task.parameters,
+        (task.x[..., None], task.y[..., None]),
+        seeds=SEEDS, learning_rate=task.rate, backend="torch", dtype="float64",
+    ).parameters  # fmt: skip
+    for threads in (1, 2):
+        trained = ensemble_numba.train(task, SEEDS, epochs=3, threads=threads)
+        np.testing.assert_allclose(trained, expected, rtol=1e-4, atol=2e-5)
+    assert np.abs(expected - task.parameters).max() > 0.05
 
 
 def test_a_peers_turn_draws_new_orders_for_every_network() -> None:
@@ -104,6 +121,7 @@ class Absent:
 
 def test_the_table_is_computed_and_says_who_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "PEERS", {"loop": Loop, "absent": Absent, "vmap": Vmap})
+    monkeypatch.setattr(bench, "WHOLE", {bench.OURS: bench.our_turn})  # numba compiles for long
     monkeypatch.setattr(bench, "PAUSE", 0.0)
     monkeypatch.setattr(bench, "matrix_rate", lambda: 1e9)
     threads = torch.get_num_threads()

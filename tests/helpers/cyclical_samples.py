@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from firstlight import studies, sweep
 from firstlight.context import Context
@@ -55,12 +56,18 @@ def bars(notice: str | None = None, train: int = 500, test: int = 120) -> Datase
 
 def run(config: CyclicalConfig = SMALL, notice: str | None = None, **changes: Any) -> Record:
     """Return the record of a run in this process, with a quick measure of the noise scale."""
+    own = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         in_turn = partial(sweep.run_trials, executor="threads", workers=1)
         patch.setattr(study, "run_trials", in_turn)
         patch.setattr(trials, "NOISE_SAMPLES", 32)
         patch.setattr(trials, "NOISE_DRAWS", 2)
-        return studies.run(dataclasses.replace(config, **changes), Context(dataset=bars(notice)))
+        context = Context(dataset=bars(notice))
+        torch.set_num_threads(1)  # as in a worker
+        try:
+            return studies.run(dataclasses.replace(config, **changes), context)
+        finally:
+            torch.set_num_threads(own)
 
 
 def losses(values: Any, repeats: int, *, flat: bool, lost: bool) -> Any:

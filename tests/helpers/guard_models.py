@@ -1,5 +1,6 @@
 """Models with everything that is hard to put back, and a fingerprint of all that must be."""
 
+import copy
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -148,3 +149,32 @@ def assert_same(after: dict[str, Any], before: dict[str, Any]) -> None:
     """Fail with the names of what differs."""
     assert [name for name in before if after[name] != before[name]] == []
     assert after.keys() == before.keys()
+
+
+def made(model: str, optimizer: str, steps: int) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """Return a model and optimizer, after some steps of training or fresh."""
+    torch.manual_seed(0)
+    network = MODELS[model]()
+    updates = OPTIMIZERS[optimizer](groups(network))
+    train(network, updates, steps)
+    return network, updates
+
+
+def havoc(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Change everything, in place and by replacement."""
+    train(model, optimizer, 2)
+    optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    train(model, optimizer, 1)
+    model.zero_grad(set_to_none=True)
+    for module in model.modules():
+        module.training = not module.training
+    for parameter in model.parameters():
+        parameter.requires_grad_(not parameter.requires_grad)
+    optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(1))]})
+    optimizer.param_groups[0]["lr"] = 7.0
+    optimizer.param_groups[1]["weight_decay"] = 1.0
+    optimizer.param_groups[0]["extra"] = 1
+    model.register_buffer("more", torch.ones(1))
+    torch.manual_seed(99)
+    np.random.seed(99)
+    random.seed(99)

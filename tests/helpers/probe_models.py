@@ -211,3 +211,8 @@ def tensors(value: Any) -> list[Tensor]:
 def loss_of(output: Any) -> Tensor:
     """Return a loss that depends on every output."""
     return torch.stack([t.float().square().sum() for t in tensors(output)]).sum()
+
+
+def rows_of(p: Any) -> dict[str, dict[str, Any]]:
+    """Return the rows of a probe's table by the name of the layer."""
+    return {row["layer"]: row for row in p.table()}

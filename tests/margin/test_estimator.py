@@ -10,7 +10,6 @@ from sklearn.linear_model import Perceptron, SGDClassifier
 from sklearn.utils._test_common.instance_generator import _get_expected_failed_checks
 from sklearn.utils.estimator_checks import check_estimator
 
-from firstlight.margin import loop as margin_loop
 from firstlight.margin.estimator import MarginClassifier
 from margin_problems import COARSE, QUIET, identical, problems, same, separable
 
@@ -142,13 +141,6 @@ def test_weights_equal_a_plain_loop(shuffle, problem, margin, intercept, seed):
     assert model.intercept_[0] == b
     assert model.n_updates_.tolist() == [sum(updates)]
     assert (model.n_iter_, model.converged_) == (len(updates), updates[-1] == 0)
-
-
-def test_the_loop_gives_the_same_compiled_and_as_plain_python(monkeypatch):
-    X, y = separable(n=15)
-    compiled = MarginClassifier(1.0, max_epochs=20, random_state=0).fit(X, y)
-    monkeypatch.setattr(margin_loop, "_run_pass", margin_loop.one_pass)
-    identical(MarginClassifier(1.0, max_epochs=20, random_state=0).fit(X, y), compiled)
 
 
 # When training stops

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Perceptron, SGDClassifier
 
-from firstlight.margin import lanes as margin_kernel
+from firstlight.margin import lanes
 from firstlight.margin.estimator import MarginClassifier
 from firstlight.margin.lanes import LANES, train
 
@@ -171,9 +171,9 @@ def test_compiles_in_memory_where_the_cache_cannot_be_used(monkeypatch: Any) -> 
             raise RuntimeError("cannot cache function: no locator available")
         return lambda block: block
 
-    monkeypatch.setattr(margin_kernel, "njit", refuse)
-    margin_kernel._compiled.cache_clear()
+    monkeypatch.setattr(lanes, "njit", refuse)
+    lanes._compiled.cache_clear()
     try:
-        assert margin_kernel._compiled() is margin_kernel._block
+        assert lanes._compiled() is lanes._block
     finally:
-        margin_kernel._compiled.cache_clear()
+        lanes._compiled.cache_clear()

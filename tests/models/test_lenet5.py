@@ -6,9 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from firstlight.models._dropout import drop
-from firstlight.models.lenet5 import LAYERS, LeNet5
-from firstlight.models._im2col import at_corners, convolve, gather
+from firstlight.models.lenet5 import LAYERS, LeNet5, at_corners, convolve, gather
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -144,39 +142,13 @@ def test_convolve_is_convolution_and_average_pool(
 @pytest.mark.parametrize("shape", [(1, 4, 6, 2), (1, 7, 8, 2), (6, 6, 6)])
 def test_gather_refuses_what_it_cannot_cut(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"x: expected \(channels, height, width, batch\)"):
-        gather(torch.zeros(shape), 6)
+        gather(torch.zeros(shape), 6, shape)
 
 
 def test_corners_sum_to_four_kernels() -> None:
     weight = torch.randn(3, 2, 5, 5, generator=generator())
     placed = at_corners(weight).view(4, 3, 2, 6, 6)
     assert torch.allclose(placed.sum((3, 4)), weight.sum((2, 3)).expand(4, 3, 2), atol=1e-5)
-
-
-@pytest.mark.parametrize("p", [0.2, 0.5, 0.95])
-def test_drop_keeps_the_expected_value(p: float) -> None:
-    n = 200_001
-    y = drop(torch.ones(n), p, generator())
-    kept = float((y > 0).double().mean())
-    assert abs(kept - (1 - p)) < 5 * (p * (1 - p) / n) ** 0.5
-    assert torch.allclose(y[y > 0], torch.tensor(1 / (1 - p)), rtol=1e-3)
-    assert abs(float(y.double().mean()) - 1) < 5 * (p / (1 - p) / n) ** 0.5
-
-
-def test_neighbouring_masks_are_independent() -> None:
-    """Four masks come from one random number; none of them follows from another."""
-    kept = (drop(torch.ones(400_000), 0.5, generator()) > 0).double().view(-1, 4)
-    off_diagonal = torch.corrcoef(kept.t()) - torch.eye(4, dtype=torch.float64)
-    assert float(off_diagonal.abs().max()) < 5 / kept.shape[0] ** 0.5
-
-
-def test_drop_is_repeatable_and_off_at_zero() -> None:
-    x = torch.rand(3, 5, generator=generator())
-    assert torch.equal(drop(x, 0.5, generator(1)), drop(x, 0.5, generator(1)))
-    assert drop(x, 0.0, generator(1)) is x
-    assert drop(x[:0], 0.5, generator(1)).shape == (0, 5)
-    with pytest.raises(ValueError, match="probability: expected at least 0 and below 1"):
-        drop(x, 1.0, generator())
 
 
 def test_dropout_acts_in_training_only() -> None:

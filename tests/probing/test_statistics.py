@@ -6,12 +6,9 @@ import math
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812  # its usual name
-from torch import Tensor, nn
+from torch import Tensor
 
-from firstlight.probing.activations import FUNCTIONS, KINDS, saturation
-from firstlight.probing.statistics import sorted_bins
-from firstlight.probing.statistics import SKETCHED, RunningStats, arranged, stride_of
+from firstlight.probing.statistics import SKETCHED, RunningStats, arranged, sorted_bins, stride_of
 
 CPU = torch.device("cpu")
 
@@ -114,38 +111,6 @@ def test_arranging_copies_nothing_where_it_need_not() -> None:
     assert arranged(torch.tensor(3.0), -1).shape == (1, 1, 1)
     turned = torch.randn(6, 4).t()
     assert torch.equal(arranged(turned, -1)[:, :, 0], turned)
-
-
-ACTIVATIONS = [kind() for kind in KINDS if kind not in (nn.PReLU, nn.RReLU)]
-ACTIVATIONS += [nn.ELU(0.03), nn.ELU(2.0), nn.CELU(0.5), nn.LeakyReLU(0.2), nn.Softplus(3.0)]
-ACTIVATIONS += [nn.Hardtanh(-2, 0.5)]
-
-
-@pytest.mark.parametrize("threshold", [0.01, 0.05, 0.2])
-@pytest.mark.parametrize("activation", ACTIVATIONS, ids=str)
-def test_saturation_is_a_small_derivative(activation: nn.Module, threshold: float) -> None:
-    z = torch.linspace(-12, 12, 24_001, dtype=torch.float64)[::3].clone().requires_grad_()
-    y = activation(z)
-    (slope,) = torch.autograd.grad(y.sum(), z)
-    names = ("alpha", "beta", "negative_slope", "min_val", "max_val")
-    own = {n: getattr(activation, n) for n in names if hasattr(activation, n)}
-    places = saturation(KINDS[type(activation)], threshold, **own)
-    inside = [(z >= low) & (z <= high) for low, high in places.bands.tolist()]
-    found = torch.stack([y <= places.low, y >= places.high, *inside]).any(0)
-    # Not judged: kinks, where PyTorch picks one side, and slopes that equal the threshold.
-    clear = ((slope.abs() - threshold).abs() > 1e-6) & ((z.abs() > 1e-9) & (z.abs() != 3))
-    assert torch.equal(found[clear], (slope.abs() <= threshold)[clear])
-
-
-def test_learned_slopes_have_no_saturation_and_thresholds_a_range() -> None:
-    assert saturation("prelu", 0.05) is None
-    with pytest.raises(ValueError, match=r"expected a threshold in \(0, 0.25\), got 0.3"):
-        saturation("tanh", 0.3)
-
-
-def test_functions_are_known_wherever_they_are_found() -> None:
-    for function in (torch.relu, F.relu, Tensor.relu_, torch.tanh, Tensor.sigmoid, F.silu, F.gelu):
-        assert FUNCTIONS[function] in KINDS.values()
 
 
 def test_a_copy_counts_for_itself() -> None:

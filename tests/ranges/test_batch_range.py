@@ -1,3 +1,5 @@
+"""The batch-size range test: against plain training, short of memory, and its errors."""
+
 import copy
 import math
 from collections import Counter
@@ -12,8 +14,7 @@ from torch.utils.data import TensorDataset
 
 from firstlight.ranges import ModelStep, batch_size, measure_batch_size, read_curve
 from firstlight.ranges.batch_range import last_quarter
-from firstlight.ranges.batches import Budget, budget, index_batches
-from firstlight.ranges.trainable import ran_out_of_memory
+from firstlight.ranges.batches import budget, index_batches
 
 entropy = nn.functional.cross_entropy
 N = 100
@@ -87,41 +88,6 @@ def test_every_size_equals_plain_training_from_the_same_weights(
         assert curve.losses[0, at] == pytest.approx(mean, rel=1e-9)
     assert curve.values.tolist() == sizes
     assert curve.stopped is None
-
-
-@pytest.mark.parametrize("size", [1, 7, 9, 11, 33, 99, 100])
-@pytest.mark.parametrize("epochs", [1, 3])
-def test_an_epoch_holds_every_sample_once(size: int, epochs: int) -> None:
-    batches = list(index_batches(N, size, Budget("epochs", epochs), 0, 0))
-    lengths = [len(batch) for batch in batches]
-    assert len(batches) == epochs * (
-        N // size if N % size <= 1 and size > 1 else math.ceil(N / size)
-    )
-    per_epoch = np.concatenate(batches).reshape(epochs, N)
-    assert (np.sort(per_epoch) == np.arange(N)).all()
-    assert size == 1 or 1 not in lengths
-    assert max(lengths) <= size + 1
-
-
-@pytest.mark.parametrize("size", [1, 7, 33, 100])
-def test_updates_have_the_whole_size_and_samples_end_where_they_end(size: int) -> None:
-    updates = list(index_batches(N, size, Budget("updates", 11), 0, 0))
-    assert [len(batch) for batch in updates] == [size] * 11
-    seen = Counter(np.concatenate(updates).tolist())
-    assert max(seen.values()) - min(seen[n] for n in range(N)) <= 1
-    for samples in (1, 50, 100, 101, 257):
-        batches = list(index_batches(N, size, Budget("samples", samples), 0, 0))
-        assert sum(map(len, batches)) == samples
-
-
-def test_all_sizes_see_the_samples_in_the_same_order_and_repeats_in_others() -> None:
-    def order(size: int, seed: int = 0, repeat: int = 0) -> list[int]:
-        batches = index_batches(N, size, Budget("epochs", 2), seed, repeat)
-        return np.concatenate(list(batches)).tolist()
-
-    assert order(8) == order(32) == order(100)
-    assert len({tuple(o) for o in (order(8), order(8, 1), order(8, 0, 1))}) == 3
-    assert order(8)[:N] != order(8)[N:]
 
 
 def test_data_sets_and_functions_give_the_same_curve_as_tensors() -> None:
@@ -280,23 +246,6 @@ def test_memory_that_does_not_suffice_for_anything_is_an_error(make: Any) -> Non
             lr=0.05,
             sizes=[16],
         )
-
-
-@pytest.mark.parametrize(
-    ("error", "answer"),
-    [
-        (MemoryError(), True),
-        (torch.OutOfMemoryError("no"), True),
-        (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: not enough memory: you tried"), True),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), True),
-        (RuntimeError("MPS backend out of memory"), True),
-        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
-        (RuntimeError("shapes cannot be multiplied"), False),
-        (ValueError("out of memory"), False),
-    ],
-)  # fmt: skip
-def test_memory_errors_are_told_from_others(error: Exception, answer: bool) -> None:
-    assert ran_out_of_memory(error) is answer
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])

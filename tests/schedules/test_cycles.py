@@ -168,12 +168,12 @@ def test_equal_bounds_are_a_constant() -> None:
 @QUICK
 @given(st.floats(1, 1e7), st.floats(1, 1e7))
 def test_whole_cycles_is_the_nearest_length_that_fits(total: float, about: float) -> None:
-    found = whole_cycles(total, about)
+    length = whole_cycles(total, about)
     most = int(min(2 * total / about, 3_000)) + 3
     best = min(abs(total / n - about) for n in range(1, most))
     if total / about < 2_000:
-        assert abs(found - about) == pytest.approx(best)
-    assert total / found == pytest.approx(round(total / found))
+        assert abs(length - about) == pytest.approx(best)
+    assert total / length == pytest.approx(round(total / length))
 
 
 def test_the_noise_scale_of_a_known_recipe() -> None:

@@ -24,6 +24,7 @@ class DataLoaderIter:
         self._batches = iter(data_loader)
 
     def inputs_labels_from_batch(self, batch_data: Any) -> tuple[Any, Any]:
+        """Return the pair that a batch holds."""
         if not isinstance(batch_data, list | tuple):
             raise ValueError(
                 f"expected a batch of (inputs, labels), got {type(batch_data).__name__}"
@@ -91,6 +92,7 @@ class LRFinder:
     curve: Curve | None
 
     def reset(self) -> None:
+        """Put back the model and optimizer as they were given."""
         self._start.restore()
 
     def range_test(
@@ -106,6 +108,7 @@ class LRFinder:
         accumulation_steps: int = 1,
         non_blocking_transfer: bool = True,
     ) -> None:
+        """Train at rising rates and note the smoothed losses in ``history``; read ``curve`` off them."""
         if num_iter <= 1:
             raise ValueError("`num_iter` must be larger than 1")
         if step_mode not in ("exp", "linear") or not 0 <= smooth_f < 1:
@@ -140,7 +143,8 @@ class LRFinder:
     def _loss(self, inputs: Any, labels: Any) -> Tensor:
         inputs, labels = tree_map_only(Tensor, lambda t: t.to(self.device), (inputs, labels))
         with torch.autocast(**self.amp_config):
-            return self.criterion(self.model(inputs), labels)
+            loss: Tensor = self.criterion(self.model(inputs), labels)
+        return loss
 
     def _train(self, batches: list[Any]) -> float:
         total, scaler = 0.0, self.grad_scaler
@@ -174,6 +178,7 @@ class LRFinder:
         ax: Any = None,
         suggest_lr: bool = True,
     ) -> Any:
+        """Draw the losses; with ``suggest_lr`` return the axes and the rate of the steepest fall."""
         shown = slice(skip_start, len(self.history["lr"]) - skip_end)
         lrs, losses = list(self.history["lr"])[shown], self.history["loss"][shown]
         if suggest_lr and len(lrs) < 2:

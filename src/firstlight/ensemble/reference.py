@@ -226,8 +226,8 @@ class Stack:
             for _ in range(WARM_UP_STEPS):
                 self.step(static)
         torch.cuda.current_stream().wait_stream(side)
-        for tensor, kept in zip(state, before, strict=True):
-            tensor.copy_(kept)
+        for tensor, values in zip(state, before, strict=True):
+            tensor.copy_(values)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             self.step(static)
@@ -295,5 +295,5 @@ def train_stacked(
         if progress is not None:
             progress(epoch, training.epochs)
     last = stack.numbers()
-    kept = np.array([snapshots[epoch] for epoch in marks], dtype=last.dtype)
-    return last, kept.reshape(len(marks), *last.shape)
+    wanted = np.array([snapshots[epoch] for epoch in marks], dtype=last.dtype)
+    return last, wanted.reshape(len(marks), *last.shape)

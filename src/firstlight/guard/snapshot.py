@@ -1,15 +1,86 @@
 """Everything that training touches, remembered in memory and put back in place."""
 
-from collections.abc import Iterable
-from types import TracebackType
-from typing import Any, Self
+import signal
+import threading
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar, copy_context
+from functools import partial
+from types import FrameType, TracebackType
+from typing import Any, Self, TypeVar, cast
 
 import torch
 from torch import nn
 
-from firstlight.guard.state import FOLLOWED, Back, pieces
-from firstlight.guard.rng import given_states, global_states, loader_states
-from firstlight.guard.interrupt import Shield
+from firstlight.guard.state import (
+    FOLLOWED,
+    Restore,
+    given_states,
+    global_states,
+    loader_states,
+    restores,
+)
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+_WAITING: ContextVar[list[int] | None] = ContextVar("_WAITING", default=None)
+"""The signals that have come while they had to wait; None where one may act at once."""
+
+
+class _Uninterrupted:
+    """A method during which Ctrl-C waits, from the very moment at which it is called.
+
+    Python may deliver Ctrl-C between the end of a ``with`` block and the first line of ``__exit__``,
+    which is too early for a mark that this line sets. ``Context.run`` is compiled: it sets the mark
+    and calls the method without such a moment in between.
+    """
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self._method = method
+
+    def __get__(self, instance: Any, owner: type) -> Callable[..., Any]:
+        if instance is None:
+            return lambda instance, *args: self.__get__(instance, owner)(*args)
+        context = copy_context()
+        context.run(_WAITING.set, [])
+        return partial(context.run, self._method, instance)
+
+
+def _uninterrupted(method: _Method) -> _Method:
+    return cast(_Method, _Uninterrupted(method))
+
+
+class _Interrupts:
+    """Between ``open`` and ``close``, Ctrl-C waits in uninterrupted methods; elsewhere it acts.
+
+    Only the main thread gets Ctrl-C; in others, and where it runs no Python code, nothing changes.
+    """
+
+    def __init__(self) -> None:
+        self._handler: Callable[[int, FrameType | None], Any] | None = None
+        self._outer = _WAITING.get()
+
+    def open(self) -> None:
+        """Handle Ctrl-C from now on."""
+        handler = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is threading.main_thread() and callable(handler):
+            self._handler = handler
+            signal.signal(signal.SIGINT, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        waiting = _WAITING.get()
+        if waiting is not None:
+            waiting.append(number)
+        elif self._handler is not None:
+            self._handler(number, frame)
+
+    def close(self) -> None:
+        """Leave Ctrl-C to whoever handled it before, and let one that has waited act."""
+        waiting = _WAITING.get()
+        if signal.getsignal(signal.SIGINT) == self._handle:
+            signal.signal(signal.SIGINT, self._handler)
+        _WAITING.set(self._outer)  # a guard that is being closed around this one still waits
+        if waiting and self._handler is not None:
+            self._handler(waiting[0], None)
 
 
 def restored(
@@ -32,7 +103,7 @@ def restored(
     State that the block created is gone.
 
     The copy lies in memory, on the device of each tensor: about as much as the model, its gradients
-    and the optimizer's state together. Hooks that the block hangs up or takes down are left alone.
+    and the optimizer's state together. Hooks that the block registers or removes are left alone.
 
     Args:
         model: any module; a lazy one must have run once.
@@ -42,6 +113,9 @@ def restored(
             memory, where they live on between epochs, is out of reach.
         generators: of torch, NumPy or Python's ``random``; samplers with a ``state_dict``.
         also: more objects whose attributes are put back, e.g. schedulers, averages, losses.
+
+    Returns:
+        A context manager; what it remembers is taken at this call.
 
     Raises:
         TypeError: an argument of another kind, or a loader that is an iterator without state.
@@ -63,14 +137,15 @@ def restored(
 class Snapshot:
     """What ``restored`` remembers, to be put back any number of times.
 
+    As a context manager it puts everything back at the end of the block, as ``restored`` does.
+
     Args:
-        model: see ``restored``.
-        optimizer: see ``restored``.
-        scaler: see ``restored``.
-        loader: see ``restored``.
-        generators: see ``restored``.
-        also: see ``restored``.
+        model, optimizer, scaler, loader, generators, also: see ``restored``.
         randomness: whether the random states shared by everybody are part of it.
+
+    Raises:
+        TypeError: an argument of another kind, or a loader that is an iterator without state.
+        ValueError: the model has lazy parameters.
 
     Example:
         >>> start = Snapshot()
@@ -94,18 +169,13 @@ class Snapshot:
         _check("model", model, nn.Module)
         _check("optimizer", optimizer, torch.optim.Optimizer)
         _check("scaler", scaler, torch.amp.GradScaler)
-        self._pieces: list[Back] = []
-        self._shields = [Shield(Snapshot.__init__.__code__)]
-        self._shields[0].open()
-        try:
-            shared = global_states() if randomness else []  # first, since what follows may draw
-            roots = [model, optimizer, scaler, *(root for one in also for root in _roots(one))]
-            self._pieces += pieces(root for root in roots if root is not None)
-            self._pieces += given_states(generators)
-            self._pieces += [] if loader is None else loader_states(loader)
-            self._pieces += shared
-        finally:
-            self._shields.pop().close()
+        shared = global_states() if randomness else []  # first, since what follows may draw
+        roots = [model, optimizer, scaler, *(root for value in also for root in _roots(value))]
+        self._restores: list[Restore] = restores(root for root in roots if root is not None)
+        self._restores += given_states(generators)
+        self._restores += [] if loader is None else loader_states(loader)
+        self._restores += shared
+        self._interrupts: list[_Interrupts] = []
 
     def restore(self) -> None:
         """Put everything back; Ctrl-C waits until that is done.
@@ -119,25 +189,26 @@ class Snapshot:
             pass
 
     def __enter__(self) -> Self:
-        self._shields.append(Shield(Snapshot.__exit__.__code__))
-        self._shields[-1].open()
+        self._interrupts.append(_Interrupts())
+        self._interrupts[-1].open()
         return self
 
+    @_uninterrupted
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        failed: list[Exception] = []
-        for back in self._pieces:
+        failures: list[Exception] = []
+        for restore in self._restores:
             try:
-                back()
+                restore()
             except Exception as failure:
-                failed.append(failure)
-        self._shields.pop().close()
-        if failed:
-            raise failed[0]
+                failures.append(failure)
+        self._interrupts.pop().close()
+        if failures:
+            raise failures[0]
 
 
 def _roots(value: Any) -> list[Any]:

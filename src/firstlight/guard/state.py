@@ -1,13 +1,14 @@
-"""Pieces of state: each remembers one object as it is and can put it back, in place.
+"""What can be put back: each function remembers an object and returns what restores it, in place.
 
-A piece holds the object itself and a copy of its content one level deep. What lies inside has
-pieces of its own, so that putting back is one pass over a flat list, and cycles do no harm.
+A ``Restore`` holds the object itself and a copy of its content one level deep. What lies inside has
+restores of its own, so that putting back is one pass over a flat list, and cycles do no harm.
 """
 
 import copy
 import random
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,38 +16,44 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-Back = Callable[[], None]
+from firstlight.torch_private import HOOK_ATTRIBUTES
+
+Restore = Callable[[], None]
 """Puts one object back as it was."""
 
 _PLAIN = (int, float, bool, str, bytes, complex, type(None))
 FOLLOWED = (nn.Module, torch.optim.Optimizer, torch.amp.GradScaler)
 """Objects whose attributes are part of what is remembered."""
 
+_POSITIONS = ("sampler", "batch_sampler", "dataset", "loader", "data_loader")
+"""Attributes of a loader in which a position can lie."""
 
-def pieces(roots: Iterable[Any]) -> list[Back]:
-    """Return the pieces of everything that the roots hold and that can change.
 
-    Followed are modules, optimizers, scalers, mappings, lists, tuples, sets and queues; kept are
-    their content, tensors with their gradients, arrays and generators. Other objects are put back
-    where they were, not looked into.
+def restores(roots: Iterable[Any]) -> list[Restore]:
+    """Remember everything that the roots hold and that can change.
+
+    Followed are modules, optimizers, scalers, mappings, lists, tuples, sets and queues; remembered
+    are their content, tensors with their gradients, arrays and generators. Other objects are put
+    back where they were, not looked into.
     """
     seen: dict[int, Any] = {}
-    stack, found = list(roots), []
+    stack, remembered = list(roots), []
     while stack:
         value = stack.pop()
         if isinstance(value, _PLAIN) or id(value) in seen:
             continue
         seen[id(value)] = value
-        back = _piece(value)
-        if back is not None:
-            found.append(back)
+        restore = _remember(value)
+        if restore is not None:
+            remembered.append(restore)
         stack.extend(_inside(value))
-    return found
+    return remembered
 
 
 def _inside(value: Any) -> Iterable[Any]:
     if isinstance(value, FOLLOWED):
-        return [v for name, v in vars(value).items() if not _is_hook(name)] + _apart(value)
+        held = [v for name, v in vars(value).items() if name not in HOOK_ATTRIBUTES]
+        return held + _outside_attributes(value)
     if isinstance(value, dict):
         return [*value, *value.values()]
     if isinstance(value, list | tuple | set | frozenset | deque):
@@ -54,14 +61,14 @@ def _inside(value: Any) -> Iterable[Any]:
     return []
 
 
-def _apart(value: Any) -> list[Any]:
+def _outside_attributes(value: Any) -> list[Any]:
     """Return what a module holds outside its attributes, as compiled ones do."""
     if not isinstance(value, nn.Module):
         return []
     return [*value.parameters(recurse=False), *value.buffers(recurse=False), *value.children()]
 
 
-def _piece(value: Any) -> Back | None:
+def _remember(value: Any) -> Restore | None:
     if isinstance(value, Tensor):
         return tensor(value)
     if isinstance(value, nn.Module):
@@ -70,16 +77,14 @@ def _piece(value: Any) -> Back | None:
         return attributes(value)
     if isinstance(value, dict):
         return _mapping(value)
-    if isinstance(value, list | deque):
-        return _sequence(value)
-    if isinstance(value, set):
-        return _set(value)
+    if isinstance(value, list | deque | set):
+        return _collection(value)
     if isinstance(value, np.ndarray):
         return _array(value)
     return generator(value)
 
 
-def tensor(value: Tensor) -> Back:
+def tensor(value: Tensor) -> Restore:
     """Remember a tensor's values, gradient, ``requires_grad`` and place in memory."""
     if is_lazy(value):
         raise ValueError(
@@ -91,22 +96,22 @@ def tensor(value: Tensor) -> Back:
     before = written.detach().clone()
     leaf, needs = value.is_leaf, value.requires_grad
     gradient = value.grad if leaf else None
-    gradient_back = None if gradient is None else tensor(gradient)
+    restore_gradient = None if gradient is None else tensor(gradient)
 
-    def back() -> None:
-        if gradient_back is not None:
-            gradient_back()  # first, since a tensor takes no gradient of another type
+    def restore() -> None:
+        if restore_gradient is not None:
+            restore_gradient()  # first, since a tensor takes no gradient of another type
         with torch.no_grad():
             written.copy_(before)
             if leaf:
                 _free(value)
-            if not _same_place(value, place):
+            if _place(value) != _place(place):
                 value.data = place
             if leaf:
                 value.requires_grad_(needs)
                 value.grad = gradient
 
-    return back
+    return restore
 
 
 def _free(value: Tensor) -> None:
@@ -124,61 +129,50 @@ def _written_once(place: Tensor) -> Tensor:
     return place
 
 
-def _same_place(value: Tensor, place: Tensor) -> bool:
-    if (value.layout, value.dtype, value.device) != (place.layout, place.dtype, place.device):
-        return False
-    if value.layout != torch.strided:
-        return value.shape == place.shape
-    return (value.data_ptr(), value.shape, value.stride()) == (
-        place.data_ptr(),
-        place.shape,
-        place.stride(),
-    )
+def _place(x: Tensor) -> tuple[object, ...]:
+    memory = (x.data_ptr(), x.stride()) if x.layout == torch.strided else None
+    return x.layout, x.dtype, x.device, x.shape, memory
 
 
-def _is_hook(name: str) -> bool:
-    """Say whether an attribute has to do with hooks, which belong to whoever hung them up."""
-    return "_hook" in name
+def attributes(value: Any) -> Restore:
+    """Remember which objects an object's attributes are.
+
+    Hooks are left alone: they belong to whoever registered them.
+    """
+    return _mapping(vars(value), HOOK_ATTRIBUTES)
 
 
-def attributes(value: Any) -> Back:
-    """Remember which objects an object's attributes are; hooks are left alone."""
-    return _mapping(vars(value), _is_hook)
-
-
-def _module(value: nn.Module) -> Back:
+def _module(value: nn.Module) -> Restore:
     own, mode, extra = attributes(value), value.training, None
     if type(value).get_extra_state is not nn.Module.get_extra_state:
         extra = state(value.get_extra_state, value.set_extra_state)
 
-    def back() -> None:
+    def restore() -> None:
         own()
         if value.training != mode:
             value.training = mode
         if extra is not None:
             extra()
 
-    return back
+    return restore
 
 
-def state(get: Callable[[], Any], put: Callable[[Any], Any]) -> Back:
+def state(get: Callable[[], Any], put: Callable[[Any], Any]) -> Restore:
     """Remember a copy of what ``get`` returns; to put back, give ``put`` a copy of that."""
     before = copy.deepcopy(get())
 
-    def back() -> None:
+    def restore() -> None:
         put(copy.deepcopy(before))
 
-    return back
+    return restore
 
 
-def generator(value: Any) -> Back | None:
+def generator(value: Any) -> Restore | None:
     """Remember the state of a generator of random numbers; None if ``value`` is no generator."""
-    if isinstance(value, torch.Generator):
+    if isinstance(value, torch.Generator | np.random.RandomState):
         return state(value.get_state, value.set_state)
     if isinstance(value, random.Random):
         return state(value.getstate, value.setstate)
-    if isinstance(value, np.random.RandomState):
-        return state(value.get_state, value.set_state)
     if isinstance(value, np.random.Generator):
         value = value.bit_generator
     if isinstance(value, np.random.BitGenerator):
@@ -187,55 +181,122 @@ def generator(value: Any) -> Back | None:
     return None
 
 
-def _mapping(value: dict[Any, Any], leave: Callable[[str], bool] | None = None) -> Back:
-    """Remember the items of a mapping and their order, but for names that are to be left."""
+def _mapping(value: dict[Any, Any], ignored: frozenset[str] = frozenset()) -> Restore:
+    """Remember the items of a mapping and their order, but for ignored names."""
 
     def items() -> dict[Any, Any]:
-        return {k: v for k, v in value.items() if leave is None or not leave(k)}
+        return {k: v for k, v in value.items() if k not in ignored}
 
     before = items()
 
-    def back() -> None:
+    def restore() -> None:
         now = items()
-        if list(map(id, now.values())) == list(map(id, before.values())) and len(now) == len(
-            before.keys() & now.keys()
-        ):
-            return
-        for key in now:
-            if leave is None or key not in before:
-                del value[key]
-        value.update(before)
+        same = now.keys() == before.keys() and all(
+            a is b for a, b in zip(now.values(), before.values(), strict=True)
+        )
+        if not same:
+            for key in now:
+                if not ignored or key not in before:
+                    del value[key]
+            value.update(before)
 
-    return back
+    return restore
 
 
-def _sequence(value: list[Any] | deque[Any]) -> Back:
+def _collection(value: list[Any] | deque[Any] | set[Any]) -> Restore:
     before = list(value)
+    refill = value.update if isinstance(value, set) else value.extend
 
-    def back() -> None:
+    def restore() -> None:
         if len(value) != len(before) or any(a is not b for a, b in zip(value, before, strict=True)):
             value.clear()
-            value.extend(before)
+            refill(before)
 
-    return back
-
-
-def _set(value: set[Any]) -> Back:
-    before = set(value)
-
-    def back() -> None:
-        value.clear()
-        value.update(before)
-
-    return back
+    return restore
 
 
-def _array(value: np.ndarray) -> Back | None:
+def _array(value: np.ndarray) -> Restore | None:
     if not value.flags.writeable:
         return None
     before = value.copy()
 
-    def back() -> None:
+    def restore() -> None:
         value[...] = before
 
-    return back
+    return restore
+
+
+def global_states() -> list[Restore]:
+    """Remember the states that torch, NumPy and Python share among all their callers.
+
+    Besides random states these are whether torch records gradients and computes in half precision,
+    since an exception at an unlucky moment leaves them changed.
+    """
+    states = [
+        state(torch.get_rng_state, torch.set_rng_state),
+        state(lambda: np.random.get_state(legacy=False), np.random.set_state),
+        state(random.getstate, random.setstate),
+        state(torch.is_grad_enabled, torch.set_grad_enabled),
+    ]
+    states += [
+        state(partial(torch.is_autocast_enabled, kind), partial(torch.set_autocast_enabled, kind))
+        for kind in ("cpu", "cuda")
+    ]
+    states += [
+        state(device.get_rng_state_all, device.set_rng_state_all)
+        for device in (torch.cuda, torch.xpu)
+        if device.is_available() and device.is_initialized()
+    ]
+    if torch.backends.mps.is_available():
+        states.append(state(torch.mps.get_rng_state, torch.mps.set_rng_state))
+    return states
+
+
+def given_states(generators: Any) -> list[Restore]:
+    """Remember generators, or objects with a ``state_dict``.
+
+    Raises:
+        TypeError: one of them is neither.
+    """
+    states = []
+    for at, value in enumerate(generators):
+        restore = generator(value) or _state_dict(value)
+        if restore is None:
+            raise TypeError(
+                f"generators[{at}]: expected a generator of torch, NumPy or random, or an object "
+                f"with state_dict and load_state_dict, got {type(value).__name__}"
+            )
+        states.append(restore)
+    return states
+
+
+def loader_states(loader: Any) -> list[Restore]:
+    """Remember where a loader stands: its own state, its samplers' and their generators'.
+
+    Raises:
+        TypeError: an iterator that cannot tell its position.
+    """
+    if isinstance(loader, Iterator) and _state_dict(loader) is None:
+        raise TypeError(
+            f"loader: expected something that can be iterated again or has a state_dict, "
+            f"got an iterator ({type(loader).__name__}), whose position cannot be put back"
+        )
+    states: list[Restore] = []
+    seen: list[Any] = []
+    waiting = [loader]
+    while waiting:
+        holder = waiting.pop()
+        held = getattr(holder, "__dict__", None)
+        if held is None or any(holder is other for other in seen):
+            continue
+        seen.append(holder)
+        own = [attributes(holder), *map(generator, held.values()), _state_dict(holder)]
+        states += [restore for restore in own if restore is not None]
+        waiting += [held[name] for name in _POSITIONS if name in held]
+    return states
+
+
+def _state_dict(value: Any) -> Restore | None:
+    if hasattr(value, "state_dict") and hasattr(value, "load_state_dict"):
+        return state(value.state_dict, value.load_state_dict)
+    return None

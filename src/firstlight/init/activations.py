@@ -98,12 +98,12 @@ def _trace(model: nn.Module) -> fx.Graph | None:
 
 def _by_graph(model: nn.Module, graph: fx.Graph) -> dict[nn.Module, NextActivation]:
     modules = dict(model.named_modules(remove_duplicate=False))
-    found: dict[nn.Module, NextActivation] = {}
+    following: dict[nn.Module, NextActivation] = {}
     for node in graph.nodes:
         module = modules.get(str(node.target)) if node.op == "call_module" else None
-        if isinstance(module, Layer) and module not in found:
-            found[module] = _after(node, modules)
-    return {m: found.get(m, DEFAULT) for m in modules.values() if isinstance(m, Layer)}
+        if isinstance(module, Layer) and module not in following:
+            following[module] = _after(node, modules)
+    return {m: following.get(m, DEFAULT) for m in modules.values() if isinstance(m, Layer)}
 
 
 def _after(node: fx.Node, modules: dict[str, nn.Module]) -> NextActivation:

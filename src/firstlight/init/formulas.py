@@ -2,6 +2,10 @@
 
 The fan-in of a layer is the number of inputs that one output is a sum over, its fan-out the number
 of outputs that one input is part of: for a dense layer, its inputs and its units.
+
+Source: X. Glorot and Y. Bengio (2010), equations 12 and 16; K. He et al., "Delving deep into
+rectifiers" (2015), equations 10 and 15; L. Lu et al., "Dying ReLU and initialization" (2020),
+section 4 (RAI).
 """
 
 import math
@@ -13,17 +17,11 @@ RELU_GAIN = math.sqrt(2)
 
 
 def he_std(fan_in: float, slope: float = 0.0) -> float:
-    """Return He's √(2 / ((1 + slope²) fan_in)).
-
-    Args:
-        fan_in: above 0.
-        slope: of the activation below zero: 0 for ReLU.
+    """Return He's √(2 / ((1 + slope²) fan_in)); the slope is the activation's below zero.
 
     Example:
         >>> he_std(50)
         0.2
-
-    Source: K. He et al., "Delving deep into rectifiers" (2015), equations 10 and 15.
     """
     return math.sqrt(2 / ((1 + slope**2) * fan_in))
 
@@ -34,52 +32,26 @@ def xavier_std(fan_in: float, fan_out: float) -> float:
     Example:
         >>> xavier_std(100, 100)
         0.1
-
-    Source: X. Glorot and Y. Bengio (2010), equation 12.
     """
     return math.sqrt(2 / (fan_in + fan_out))
 
 
+def xavier_bound(fan_in: float, fan_out: float) -> float:
+    """Return Glorot's √(6 / (fan_in + fan_out)): uniform on ± this is Xavier's variance."""
+    # √3 · xavier_std, but rounded once: in float64 the two differ in the last bit.
+    return math.sqrt(6 / (fan_in + fan_out))
+
+
 def rai_std(fan_in: float) -> float:
-    """Return 0.6007 / √fan_in, of the normal entries of randomized asymmetric initialization.
-
-    Example:
-        >>> rai_std(4)
-        0.30035
-
-    Source: L. Lu et al., "Dying ReLU and initialization" (2020), section 4.
-    """
+    """Return 0.6007 / √fan_in, of the normal entries of randomized asymmetric initialization."""
     return RAI_SCALE / math.sqrt(fan_in)
 
 
 def torch_bound(fan_in: float) -> float:
-    """Return 1 / √fan_in: a new layer of PyTorch is uniform on ± this.
-
-    Example:
-        >>> torch_bound(16)
-        0.25
-    """
+    """Return 1 / √fan_in: a new layer of PyTorch is uniform on ± this."""
     return 1 / math.sqrt(fan_in)
 
 
 def uniform_bound(std: float) -> float:
-    """Return √3 · std: numbers that are uniform on ± this have the standard deviation ``std``.
-
-    Example:
-        >>> uniform_bound(0.0)
-        0.0
-    """
+    """Return √3 · std: numbers uniform on ± this have the standard deviation ``std``."""
     return math.sqrt(3) * std
-
-
-def xavier_bound(fan_in: float, fan_out: float) -> float:
-    """Return Glorot's √(6 / (fan_in + fan_out)): uniform on ± this is Xavier's variance.
-
-    Example:
-        >>> xavier_bound(12, 12)
-        0.5
-
-    Source: X. Glorot and Y. Bengio (2010), equation 16.
-    """
-    # √3 · xavier_std, but rounded once: in float64 the two differ in the last bit.
-    return math.sqrt(6 / (fan_in + fan_out))

@@ -33,20 +33,20 @@ def scale(model: nn.Module, weights: list[LayerWeight], inputs: Any) -> None:
             _unit(model, scaled[layer], inputs)
 
 
-def _unit(model: nn.Module, part: LayerWeight, inputs: Any) -> None:
-    variance = _variance(model, part.layer, inputs)
+def _unit(model: nn.Module, target: LayerWeight, inputs: Any) -> None:
+    variance = _variance(model, target.layer, inputs)
     for _ in range(TRIES):
         if not 0 < variance < float("inf"):
             raise ValueError(
-                f"{part.name}: expected Z-values that vary, got variance {variance}; "
+                f"{target.name}: expected Z-values that vary, got variance {variance}; "
                 f"give inputs of usual size that differ, or another scheme"
             )
-        part.weight.div_(variance**0.5)
-        variance = _variance(model, part.layer, inputs)
+        target.weight.div_(variance**0.5)
+        variance = _variance(model, target.layer, inputs)
         if abs(variance - 1) <= TOLERANCE:
             return
     raise ValueError(
-        f"{part.name}: expected variance 1 within {TOLERANCE} after {TRIES} tries, "
+        f"{target.name}: expected variance 1 within {TOLERANCE} after {TRIES} tries, "
         f"got {variance:.6g}; a frozen bias or a weight shared with an earlier layer can prevent it"
     )
 

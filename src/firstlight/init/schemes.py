@@ -22,84 +22,86 @@ def _empty(like: Tensor, source: torch.Generator) -> Tensor:
     return torch.empty(like.shape, dtype=dtype, device=source.device)
 
 
-def _zeros(part: LayerWeight) -> Tensor | None:
-    return None if part.bias is None else torch.zeros_like(part.bias)
+def _zeros(target: LayerWeight) -> Tensor | None:
+    return None if target.bias is None else torch.zeros_like(target.bias)
 
 
-def _normal(part: LayerWeight, std: float, source: torch.Generator) -> Drawn:
+def _normal(target: LayerWeight, std: float, source: torch.Generator) -> Drawn:
     """Return weights N(0, std²) and zero biases."""
-    return _empty(part.weight, source).normal_(0, std, generator=source), _zeros(part)
+    return _empty(target.weight, source).normal_(0, std, generator=source), _zeros(target)
 
 
-def _uniform(part: LayerWeight, std: float, source: torch.Generator) -> Drawn:
+def _uniform(target: LayerWeight, std: float, source: torch.Generator) -> Drawn:
     """Return uniform weights with the standard deviation ``std``, and zero biases."""
     bound = uniform_bound(std)
-    return _empty(part.weight, source).uniform_(-bound, bound, generator=source), _zeros(part)
+    return _empty(target.weight, source).uniform_(-bound, bound, generator=source), _zeros(target)
 
 
-def _orthogonal(part: LayerWeight, gain: float, source: torch.Generator) -> Drawn:
+def _orthogonal(target: LayerWeight, gain: float, source: torch.Generator) -> Drawn:
     """Return blocks with orthonormal rows or columns, whichever are fewer, times ``gain``."""
-    drawn = _empty(part.weight, source)
-    for block in drawn.chunk(part.blocks):
+    drawn = _empty(target.weight, source)
+    for block in drawn.chunk(target.blocks):
         nn.init.orthogonal_(block, gain, generator=source)
-    return drawn, _zeros(part)
+    return drawn, _zeros(target)
 
 
-def _torch(part: LayerWeight, _following: NextActivation, source: torch.Generator) -> Drawn:
-    weight, bias = part.bounds
-    drawn = _empty(part.weight, source).uniform_(-weight, weight, generator=source)
-    if part.bias is None or not bias:
-        return drawn, _zeros(part)
-    return drawn, _empty(part.bias, source).uniform_(-bias, bias, generator=source)
+def _torch(target: LayerWeight, _following: NextActivation, source: torch.Generator) -> Drawn:
+    weight, bias = target.bounds
+    drawn = _empty(target.weight, source).uniform_(-weight, weight, generator=source)
+    if target.bias is None or not bias:
+        return drawn, _zeros(target)
+    return drawn, _empty(target.bias, source).uniform_(-bias, bias, generator=source)
 
 
-def _rai(part: LayerWeight, _following: NextActivation, source: torch.Generator) -> Drawn:
+def _rai(target: LayerWeight, _following: NextActivation, source: torch.Generator) -> Drawn:
     """Draw every row (an output's weights and bias), then make one of its entries Beta(2, 1)."""
-    drawn = _empty(part.weight, source)
-    weights = _rows(part, drawn)
+    drawn = _empty(target.weight, source)
+    weights = _rows(target, drawn)
     outputs, inputs = weights.shape
-    entries = drawn.new_empty(outputs, inputs + (part.bias is not None))
+    entries = drawn.new_empty(outputs, inputs + (target.bias is not None))
     entries.normal_(0, rai_std(inputs), generator=source)
     place = torch.empty(outputs, 1, dtype=torch.int64, device=source.device)
     place.random_(0, entries.shape[1], generator=source)
     # Beta(2, 1) has the distribution function x².
     entries.scatter_(1, place, drawn.new_empty(outputs, 1).uniform_(generator=source).sqrt_())
-    drawn = _undo_rows(part, entries[:, :inputs], drawn)
-    return drawn, None if part.bias is None else entries[:, inputs]
+    drawn = _undo_rows(target, entries[:, :inputs], drawn)
+    return drawn, None if target.bias is None else entries[:, inputs]
 
 
-def _rows(part: LayerWeight, weight: Tensor) -> Tensor:
+def _rows(target: LayerWeight, weight: Tensor) -> Tensor:
     """Return the weight as a matrix with one row for each output."""
-    if not isinstance(part.layer, TRANSPOSED):
+    if not isinstance(target.layer, TRANSPOSED):
         return weight.reshape(weight.shape[0], -1)
-    blocks = weight.reshape(part.blocks, -1, weight.shape[1], math.prod(weight.shape[2:]))
-    return blocks.transpose(1, 2).reshape(part.blocks * weight.shape[1], -1)
+    blocks = weight.reshape(target.blocks, -1, weight.shape[1], math.prod(weight.shape[2:]))
+    return blocks.transpose(1, 2).reshape(target.blocks * weight.shape[1], -1)
 
 
-def _undo_rows(part: LayerWeight, rows: Tensor, like: Tensor) -> Tensor:
+def _undo_rows(target: LayerWeight, rows: Tensor, like: Tensor) -> Tensor:
     """Return rows in the shape of the weight that ``_rows`` was given."""
-    if not isinstance(part.layer, TRANSPOSED):
+    if not isinstance(target.layer, TRANSPOSED):
         return rows.reshape(like.shape)
     taps = math.prod(like.shape[2:])
-    blocks = rows.reshape(part.blocks, like.shape[1], -1, taps)
+    blocks = rows.reshape(target.blocks, like.shape[1], -1, taps)
     return blocks.transpose(1, 2).reshape(like.shape)
 
 
-def _xavier(part: LayerWeight) -> float:
-    return xavier_std(part.fan_in, part.fan_out)
+def _xavier(target: LayerWeight) -> float:
+    return xavier_std(target.fan_in, target.fan_out)
 
 
-def _he(part: LayerWeight, following: NextActivation) -> float:
-    return he_std(part.fan_in, following.slope)
+def _he(target: LayerWeight, following: NextActivation) -> float:
+    return he_std(target.fan_in, following.slope)
 
 
 RULES: dict[str, Rule] = {
-    "xavier": lambda part, _, source: _normal(part, _xavier(part), source),
-    "xavier_uniform": lambda part, _, source: _uniform(part, _xavier(part), source),
-    "he": lambda part, following, source: _normal(part, _he(part, following), source),
-    "he_uniform": lambda part, following, source: _uniform(part, _he(part, following), source),
-    "orthogonal": lambda part, following, source: _orthogonal(part, following.gain, source),
-    "lsuv": lambda part, _, source: _orthogonal(part, 1.0, source),
+    "xavier": lambda target, _, source: _normal(target, _xavier(target), source),
+    "xavier_uniform": lambda target, _, source: _uniform(target, _xavier(target), source),
+    "he": lambda target, following, source: _normal(target, _he(target, following), source),
+    "he_uniform": lambda target, following, source: _uniform(
+        target, _he(target, following), source
+    ),
+    "orthogonal": lambda target, following, source: _orthogonal(target, following.gain, source),
+    "lsuv": lambda target, _, source: _orthogonal(target, 1.0, source),
     "rai": _rai,
     "torch": _torch,
 }
@@ -176,10 +178,10 @@ def initialize(
     done: set[nn.Parameter] = set()
     first = []
     try:
-        for part in weights:
-            if part.weight.requires_grad and part.weight not in done:
-                first.append(part)
-            _draw(part, scheme, following[part.layer], generator, std, done)
+        for target in weights:
+            if target.weight.requires_grad and target.weight not in done:
+                first.append(target)
+            _draw(target, scheme, following[target.layer], generator, std, done)
         if scheme == "lsuv":
             lsuv.scale(model, first, inputs)
     except BaseException:
@@ -190,7 +192,7 @@ def initialize(
 
 
 def _draw(
-    part: LayerWeight,
+    target: LayerWeight,
     scheme: str,
     following: NextActivation,
     generator: torch.Generator,
@@ -198,14 +200,14 @@ def _draw(
     done: set[nn.Parameter],
 ) -> None:
     """Draw one weight and its bias; what is done or frozen keeps its values."""
-    wanted = {p for p in (part.weight, part.bias) if p is not None and p.requires_grad} - done
+    wanted = {p for p in (target.weight, target.bias) if p is not None and p.requires_grad} - done
     if not wanted:
         return
     if std is not None:
-        weight, bias = _normal(part, std, generator)
+        weight, bias = _normal(target, std, generator)
     else:
-        weight, bias = RULES[scheme](part, following, generator)
-    for parameter, values in ((part.weight, weight), (part.bias, bias)):
+        weight, bias = RULES[scheme](target, following, generator)
+    for parameter, values in ((target.weight, weight), (target.bias, bias)):
         if parameter in wanted and values is not None:
             with torch.no_grad():
                 parameter.copy_(values)
@@ -216,7 +218,7 @@ def _following(
     model: nn.Module, weights: list[LayerWeight], scheme: str, activation: str | None
 ) -> dict[nn.Module, NextActivation]:
     """Return what follows each layer; the gates of recurrent layers and attention have no gain."""
-    known = {part.layer: NO_ACTIVATION for part in weights}
+    known = {target.layer: NO_ACTIVATION for target in weights}
     if activation is not None:
         given = named(activation)
         return {m: given if isinstance(m, Plain) else NO_ACTIVATION for m in known}

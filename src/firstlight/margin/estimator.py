@@ -5,7 +5,6 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, compute_class_weight
@@ -15,13 +14,14 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from firstlight.margin.loop import Outcome, Task, class_pairs, rows, train
+from firstlight.types import Floats, Numbers
 
 
 class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Linear classifier trained one sample at a time on L = max(0, a − y(w·x + b)), y = ±1.
 
     ``margin`` a = 0 gives the perceptron criterion, a = 1 the hinge loss. There is no
-    regularisation. The step is
+    regularization. The step is
 
         w += η·s·y·x,  b += η·s·y  wherever y(w·x + b) <= a,
 
@@ -76,9 +76,9 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "warm_start": ["boolean"],
     }
-    classes_: NDArray[Any]
-    coef_: NDArray[np.float64]
-    intercept_: NDArray[np.float64]
+    classes_: Numbers
+    coef_: Floats
+    intercept_: Floats
 
     def __init__(
         self,
@@ -152,27 +152,27 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         self._learn(X, y, self._all_classes(classes, first, y), sample_weight, 1, not first)
         return self
 
-    def decision_function(self, X: Any) -> NDArray[np.float64]:
+    def decision_function(self, X: Any) -> Floats:
         """Return w·x + b, shape (n,), or (n, k) for k > 2 classes, for X of shape (n, d)."""
         check_is_fitted(self, "coef_")
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
         scores = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
         return np.asarray(scores[:, 0] if len(self.classes_) == 2 else scores)
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: Any) -> Numbers:
         """Return the label of each row of X, shape (n, d); at w·x + b = 0, the first class."""
         scores = self.decision_function(X)
         best = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
         return np.asarray(self.classes_[best])
 
-    def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Any, NDArray[Any]]:
+    def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Any, Numbers]:
         X, y = validate_data(
             self, X, y, accept_sparse="csr", dtype=np.float64, order="C", reset=reset
         )
         check_classification_targets(y)
         return X, y
 
-    def _all_classes(self, classes: Any, first: bool, y: NDArray[Any]) -> NDArray[Any]:
+    def _all_classes(self, classes: Any, first: bool, y: Numbers) -> Numbers:
         if first and classes is None:
             raise ValueError("classes: expected every label on the first call, got None; pass them")
         known = unique_labels(classes) if first else self.classes_
@@ -192,8 +192,8 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     def _learn(
         self,
         X: Any,
-        y: NDArray[Any],
-        classes: NDArray[Any],
+        y: Numbers,
+        classes: Numbers,
         sample_weight: Any,
         max_epochs: int,
         warm: bool,
@@ -216,7 +216,7 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         self.n_updates_ = outcome.updates
         return outcome
 
-    def _task(self, X: Any, y: NDArray[Any], classes: NDArray[Any], sample_weight: Any) -> Task:
+    def _task(self, X: Any, y: Numbers, classes: Numbers, sample_weight: Any) -> Task:
         k = len(classes)
         if k < 2:
             raise ValueError(

@@ -1,7 +1,7 @@
 """Train the margin classifier on many training sets at once, one training set per SIMD lane.
 
 The loss is L = max(0, a − y(w·x)): a = 0 is the perceptron criterion, a = 1 the hinge loss. There
-is no bias and no regularisation; every set starts from w = 0 and keeps the order of its points.
+is no bias and no regularization; every set starts from w = 0 and keeps the order of its points.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +16,7 @@ from numba.extending import register_jitable
 from numpy.typing import ArrayLike, NDArray
 
 from firstlight.record.provenance import cores
+from firstlight.types import Floats, Numbers
 
 LANES = 64
 """Training sets that one thread carries side by side: eight vectors of eight float64 each."""
@@ -34,10 +35,10 @@ class Trained:
             stopped earlier keeps its last weights.
     """
 
-    weights: NDArray[np.float64]
+    weights: Floats
     epochs: NDArray[np.int64]
     converged: NDArray[np.bool_]
-    checkpoints: NDArray[np.float64]
+    checkpoints: Floats
 
 
 @register_jitable
@@ -160,7 +161,7 @@ def _block(
                     table[row, lane] = table[row, live]
 
 
-def _scratch(points: int, features: int) -> tuple[NDArray[Any], ...]:
+def _scratch(points: int, features: int) -> tuple[Numbers, ...]:
     """Return the block's scratch space: Z, W, W an epoch ago, steps, the lanes' integers."""
     lanes = np.zeros((points, features, LANES))
     weights, before = np.zeros((features, LANES)), np.zeros((features, LANES))
@@ -187,7 +188,7 @@ def _compiled() -> Callable[..., None]:
     return block  # type: ignore[no-any-return]  # numba publishes no types
 
 
-def _signed(X: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
+def _signed(X: ArrayLike, y: ArrayLike) -> Floats:
     """Return y·x after checking both; y(w·x) = w·(y·x) exactly, since y is ±1."""
     points, labels = np.asarray(X, np.float64), np.asarray(y, np.float64)
     if points.ndim != 3 or 0 in points.shape[1:]:
@@ -230,7 +231,7 @@ def train(
         margin: a, at least 0: 0 is the perceptron criterion, 1 the hinge loss.
         learning_rate: step size, above 0.
         max_epochs: epochs after which a set is left as it is, at least 1.
-        checkpoints: rising epochs, from 1, after which the weights are kept too.
+        checkpoints: rising epochs, from 1, after which the weights are recorded too.
         threads: threads to use; None takes every core.
 
     Returns:
@@ -257,7 +258,7 @@ def train(
     history = np.zeros((sets, marks.size, features))
     block = _compiled()
 
-    def part(low: int, high: int) -> None:
+    def work(low: int, high: int) -> None:
         out = (weights[low:high], epochs[low:high], converged[low:high], history[low:high])
         rates = (float(margin), float(learning_rate), int(max_epochs))
         block(signed[low:high], *rates, marks, out, _scratch(points, features))
@@ -265,5 +266,5 @@ def train(
     workers = max(1, min(threads or cores(), sets // _VECTOR))
     bounds = [sets * k // workers for k in range(workers + 1)]
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(part, bounds[:-1], bounds[1:]))
+        list(pool.map(work, bounds[:-1], bounds[1:]))
     return Trained(weights, epochs, converged, history)

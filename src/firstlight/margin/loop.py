@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from firstlight.types import Floats, Numbers
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -27,9 +29,9 @@ class Rows:
         shared: whether every row has the same columns, as dense data have.
     """
 
-    values: NDArray[np.float64]
-    columns: NDArray[Any]
-    starts: NDArray[Any]
+    values: Floats
+    columns: Numbers
+    starts: Numbers
     shared: bool
 
 
@@ -49,8 +51,8 @@ class Task:
 
     codes: NDArray[np.intp]
     positive: NDArray[np.intp]
-    sample_weight: NDArray[np.float64]
-    class_weight: NDArray[np.float64]
+    sample_weight: Floats
+    class_weight: Floats
     margin: float
     learning_rate: float
     fit_intercept: bool
@@ -87,7 +89,7 @@ def rows(X: Any) -> Rows:
     return Rows(np.ascontiguousarray(X).reshape(-1), np.arange(d, dtype=kind), starts, shared=True)
 
 
-def class_pairs(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def class_pairs(weights: Floats) -> Floats:
     """Return ``Task.class_weight`` for weights of the classes, shape (2,) or (k,) with k > 2.
 
     Example:
@@ -105,21 +107,21 @@ def class_pairs(weights: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def one_pass(
-    values: NDArray[np.float64],
-    columns: NDArray[Any],
-    starts: NDArray[Any],
+    values: Floats,
+    columns: Numbers,
+    starts: Numbers,
     shared: bool,
     codes: NDArray[np.intp],
     positive: NDArray[np.intp],
-    sample_weight: NDArray[np.float64],
-    class_weight: NDArray[np.float64],
+    sample_weight: Floats,
+    class_weight: Floats,
     margin: float,
     learning_rate: float,
     fit_intercept: bool,
     order: NDArray[np.intp],
     active: NDArray[np.intp],
-    W: NDArray[np.float64],
-    b: NDArray[np.float64],
+    W: Floats,
+    b: Floats,
     updates: NDArray[np.int64],
 ) -> int:
     """Visit the samples in ``order``, move W and b, count updates; plain Python, made to compile.
@@ -160,7 +162,7 @@ def _compiled(keep: bool) -> Callable[..., int]:
     try:
         loop = njit(cache=keep)(one_pass)
     except RuntimeError:  # numba found no folder that it may write to
-        loop = njit(one_pass)
+        loop = njit()(one_pass)
     return loop
 
 
@@ -174,8 +176,8 @@ def _run_pass(*arguments: Any) -> int:
 def train(
     samples: Rows,
     task: Task,
-    W: NDArray[np.float64],
-    b: NDArray[np.float64],
+    W: Floats,
+    b: Floats,
     max_epochs: int,
     shuffle: Callable[[int], NDArray[np.intp]] | None = None,
 ) -> Outcome:

@@ -95,46 +95,33 @@ def saturation(kind: str, threshold: float, **own: float) -> Saturation | None:
     return Saturation(low, high)
 
 
-def _leaky(t: float, own: dict[str, float]) -> tuple[float, float]:
-    return (0.0 if abs(own.get("negative_slope", 0.01)) <= t else -math.inf), math.inf
-
-
-def _elu(t: float, own: dict[str, float]) -> tuple[float, float]:
-    return min(t - own.get("alpha", 1.0), 0.0), math.inf
-
-
-def _selu(t: float, own: dict[str, float]) -> tuple[float, float]:
-    return min(t - 1.0507009873554805 * 1.6732632423543772, 0.0), math.inf
-
-
-def _celu(t: float, own: dict[str, float]) -> tuple[float, float]:
-    return own.get("alpha", 1.0) * (t - 1), math.inf
-
-
 def _sigmoid(t: float, own: dict[str, float]) -> tuple[float, float]:
     high = (1 + math.sqrt(1 - 4 * t)) / 2
     return t / high, high
 
 
-def _hardsigmoid(t: float, own: dict[str, float]) -> tuple[float, float]:
-    return (0.0, 1.0) if t < 1 / 6 else (math.inf, -math.inf)
-
+_SELU = 1.0507009873554805 * 1.6732632423543772
+"""Scale times α of the SELU (Klambauer and others 2017, section 2)."""
 
 _MONOTONE: dict[str, Callable[[float, dict[str, float]], tuple[float, float]]] = {
     "relu": lambda t, own: (0.0, math.inf),
     "relu6": lambda t, own: (0.0, 6.0),
-    "leaky_relu": _leaky,
-    "elu": _elu,
-    "selu": _selu,
-    "celu": _celu,
+    "leaky_relu": lambda t, own: (
+        0.0 if abs(own.get("negative_slope", 0.01)) <= t else -math.inf,
+        math.inf,
+    ),
+    "elu": lambda t, own: (min(t - own.get("alpha", 1.0), 0.0), math.inf),
+    "selu": lambda t, own: (min(t - _SELU, 0.0), math.inf),
+    "celu": lambda t, own: (own.get("alpha", 1.0) * (t - 1), math.inf),
     "softplus": lambda t, own: (-math.log1p(-t) / own.get("beta", 1.0), math.inf),
     "tanh": lambda t, own: (-math.sqrt(1 - t), math.sqrt(1 - t)),
     "sigmoid": _sigmoid,
     "hardtanh": lambda t, own: (own.get("min_val", -1.0), own.get("max_val", 1.0)),
-    "hardsigmoid": _hardsigmoid,
+    "hardsigmoid": lambda t, own: (0.0, 1.0) if t < 1 / 6 else (math.inf, -math.inf),
     "logsigmoid": lambda t, own: (-math.inf, math.log1p(-t)),
     "softsign": lambda t, own: (math.sqrt(t) - 1, 1 - math.sqrt(t)),
 }
+"""Kind → lowest and highest output at which |φ′| is at most t, by the activation's parameters."""
 
 
 def _gelu_slope(z: Floats) -> Floats:

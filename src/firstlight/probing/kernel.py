@@ -27,15 +27,23 @@ _FAST = {"reassoc", "contract", "nsz"}
 """Sums may be reordered; not-a-number and infinity stay what they are."""
 
 
+@register_jitable
+def _outside(value: Any, low: Any, high: Any) -> bool:
+    """Say whether a value is saturated; which bounds are None is decided when the code is compiled."""
+    if low is not None:
+        return (value <= low) or (value >= high)
+    if high is not None:
+        return abs(value) >= high
+    return False
+
+
 @register_jitable(fastmath=_FAST)
 def _units_inside(x: Any, pivot: Any, sums: Any, low: Any, high: Any, rows: Any) -> None:
     """Add up ``x`` of shape (outer, units, inner): a unit's numbers lie side by side."""
     outer, units, inner = x.shape
     zero, one = x.dtype.type(0), x.dtype.type(1)
-    if low is not None:  # decided when the code is compiled
-        lower = x.dtype.type(low)
-    if high is not None:
-        upper = x.dtype.type(high)
+    lower = None if low is None else x.dtype.type(low)
+    upper = None if high is None else x.dtype.type(high)
     for o in range(rows[0], outer, rows[1]):
         for u in range(units):
             center = x.dtype.type(pivot[u])
@@ -48,10 +56,7 @@ def _units_inside(x: Any, pivot: Any, sums: Any, low: Any, high: Any, rows: Any)
                     first += gap
                     second += gap * gap
                     zeros += one if value == zero else zero
-                    if low is not None:
-                        saturated += one if (value <= lower) or (value >= upper) else zero
-                    elif high is not None:
-                        saturated += one if abs(value) >= upper else zero
+                    saturated += one if _outside(value, lower, upper) else zero
                 sums[0, u] += first
                 sums[1, u] += second
                 sums[2, u] += zeros
@@ -74,10 +79,7 @@ def _units_last(x: Any, pivot: Any, sums: Any, low: Any, high: Any, rows: Any) -
                 first += gap
                 second += gap * gap
                 zeros += 1.0 if value == 0.0 else 0.0
-                if low is not None:
-                    saturated += 1.0 if (value <= low) or (value >= high) else 0.0
-                elif high is not None:
-                    saturated += 1.0 if abs(value) >= high else 0.0
+                saturated += 1.0 if _outside(value, low, high) else 0.0
             sums[0, u] += first
             sums[1, u] += second
             sums[2, u] += zeros
@@ -90,10 +92,7 @@ def _units_last(x: Any, pivot: Any, sums: Any, low: Any, high: Any, rows: Any) -
             sums[0, u] += gap
             sums[1, u] += gap * gap
             sums[2, u] += 1.0 if value == 0.0 else 0.0
-            if low is not None:
-                sums[3, u] += 1.0 if (value <= low) or (value >= high) else 0.0
-            elif high is not None:
-                sums[3, u] += 1.0 if abs(value) >= high else 0.0
+            sums[3, u] += 1.0 if _outside(value, low, high) else 0.0
 
 
 @register_jitable(fastmath=_FAST)

@@ -33,24 +33,22 @@ _AXES: dict[int, tuple[type[nn.Module], ...]] = {
         *(nn.Linear, nn.Bilinear, nn.Embedding, nn.EmbeddingBag, nn.LayerNorm),
         *(nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention),
     ),
-    -2: (
-        *(nn.Conv1d, nn.ConvTranspose1d, nn.AvgPool1d, nn.MaxPool1d, nn.MaxUnpool1d),
-        *(nn.LPPool1d, nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d),
-    ),
-    -3: (
-        *(nn.Conv2d, nn.ConvTranspose2d, nn.AvgPool2d, nn.MaxPool2d, nn.MaxUnpool2d),
-        *(nn.LPPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.FractionalMaxPool2d),
-    ),
-    -4: (
-        *(nn.Conv3d, nn.ConvTranspose3d, nn.AvgPool3d, nn.MaxPool3d, nn.MaxUnpool3d),
-        *(nn.LPPool3d, nn.AdaptiveAvgPool3d, nn.AdaptiveMaxPool3d, nn.FractionalMaxPool3d),
-    ),
+    **{
+        -1 - dimensions: tuple(
+            getattr(nn, f"{kind}{dimensions}d")
+            for kind in (
+                *("Conv", "ConvTranspose", "AvgPool", "MaxPool", "MaxUnpool", "LPPool"),
+                *("AdaptiveAvgPool", "AdaptiveMaxPool"),
+                *(("FractionalMaxPool",) if dimensions > 1 else ()),
+            )
+        )
+        for dimensions in (1, 2, 3)
+    },
     # Counted from the front, since a batch may lack the positions.
     1: (
-        *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.GroupNorm),
-        *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
-        *(nn.LazyBatchNorm1d, nn.LazyBatchNorm2d, nn.LazyBatchNorm3d),
-        *(nn.LazyInstanceNorm1d, nn.LazyInstanceNorm2d, nn.LazyInstanceNorm3d),
+        *(nn.SyncBatchNorm, nn.GroupNorm),
+        *(getattr(nn, f"{kind}Norm{d}d") for kind in ("Batch", "Instance") for d in (1, 2, 3)),
+        *(getattr(nn, f"Lazy{kind}Norm{d}d") for kind in ("Batch", "Instance") for d in (1, 2, 3)),
     ),
 }
 """Axis of the units → modules; of all others it depends on the input."""
@@ -205,15 +203,12 @@ class Layer:
 
     def row(self) -> Row:
         """Return the layer's row of the table."""
-        outputs, dead, saturated = self.outputs, self.dead, self.saturated
-        one = outputs.as_one_unit() if outputs is not None and outputs.n else None
+        dead, saturated = self.dead, self.saturated
         return {
             "layer": self.name,
             "kind": self.kind,
             "units": self.units,
-            "mean": None if one is None else float(one.mean[0]),
-            "std": None if one is None else float(one.std[0]),
-            "zero": None if one is None else int(one.zero[0]) / one.n,
+            **_moments(self.outputs),
             "saturated": None if saturated is None else float(saturated.mean()),
             "dead_units": None if dead is None else int(dead.sum()),
             "gradient_norm": self.gradient_norm,
@@ -227,23 +222,24 @@ class Layer:
         return [_weight_row(self.name, name, value) for name, value in self.parameters.items()]
 
 
+def _moments(stats: RunningStats | None) -> Row:
+    if stats is None or stats.n == 0:
+        return {"mean": None, "std": None, "zero": None}
+    one = stats.as_one_unit()
+    return {
+        "mean": float(one.mean[0]),
+        "std": float(one.std[0]),
+        "zero": int(one.zero[0]) / one.n,
+    }
+
+
 def _weight_row(layer: str, name: str, value: Tensor) -> Row:
     stats = RunningStats(1, value.device)
     stats.add(value.detach().reshape(-1, 1, 1))
-    empty = stats.n == 0
-    quantiles: Row = {
-        f"quantile_{q:g}": None if empty else stats.quantile(q)
-        for q in (0.05, 0.25, 0.5, 0.75, 0.95)
-    }
-    return {
-        "layer": layer,
-        "parameter": name,
-        "size": stats.n,
-        "mean": None if empty else float(stats.mean[0]),
-        "std": None if empty else float(stats.std[0]),
-        "zero": None if empty else int(stats.zero[0]) / stats.n,
-        **quantiles,
-    }
+    row: Row = {"layer": layer, "parameter": name, "size": stats.n, **_moments(stats)}
+    for q in (0.05, 0.25, 0.5, 0.75, 0.95):
+        row[f"quantile_{q:g}"] = stats.quantile(q) if stats.n else None
+    return row
 
 
 def _added(

@@ -217,8 +217,8 @@ class Probe:
 
     def _leave_mode(self) -> None:
         """Leave the mode, unless another was entered since: that one would be left in its place."""
-        if self._mode is not None and self._mode_active and current_function_mode() is self._mode:  # type: ignore[no-untyped-call]  # likewise
-            self._mode.__exit__(None, None, None)
+        if self._mode is not None and self._mode_active and current_function_mode() is self._mode:
+            self._mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]  # likewise
             self._mode_active = False
 
     def _before_module(self, module: nn.Module, args: tuple[Any, ...]) -> None:
@@ -276,7 +276,9 @@ class Probe:
         """Count a forward pass of the whole model, and decide what is measured in the next."""
         if self._not_called is None:
             called = set(self._called.values())
-            self._not_called = [v for v in self._layers.values() if v.parameters and v not in called]
+            self._not_called = [
+                v for v in self._layers.values() if v.parameters and v not in called
+            ]
         if self._gradients and self._measuring and self._gradients_due:
             for layer in self._not_called:
                 self._parameters.expect(layer)

@@ -4,6 +4,7 @@ from firstlight.ranges.batch_range import batch_size as batch_size
 from firstlight.ranges.batch_range import measure_batch_size as measure_batch_size
 from firstlight.ranges.curve.read import Bounds as Bounds
 from firstlight.ranges.curve.read import Curve as Curve
+from firstlight.ranges.curve.read import Reason as Reason
 from firstlight.ranges.curve.read import read_curve as read_curve
 from firstlight.ranges.curve.sizes import SizeBounds as SizeBounds
 from firstlight.ranges.curve.sizes import read_sizes as read_sizes

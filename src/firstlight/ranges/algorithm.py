@@ -7,6 +7,12 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+BlockName = Literal[
+    "set_aside", "noise_at_start", "train", "clearly_worse", "larger_allowed", "double", "read",
+    "low_end_told", "smaller_allowed", "train_smaller", "recommend", "noise_after_training",
+    "put_back",
+]  # fmt: skip  # thirteen words, so that a misspelled one is a type error
+
 
 @dataclass(frozen=True)
 class Block:
@@ -21,12 +27,12 @@ class Block:
         otherwise: the block that follows if the answer is no; None where nothing is decided.
     """
 
-    name: str
+    name: BlockName
     kind: Literal["start", "step", "decision", "end"]
     text: str
     detail: str
-    next: str | None = None
-    otherwise: str | None = None
+    next: BlockName | None = None
+    otherwise: BlockName | None = None
 
 
 BLOCKS = (

@@ -12,7 +12,7 @@ from torch.utils.data import default_collate
 
 from firstlight import seeds
 from firstlight.data.batches import batch_sizes, slices
-from firstlight.train.accumulate import length, map_tensors
+from firstlight.train.loop import length, map_tensors
 
 Make = Callable[[int], Iterable[Any]]
 """Batch size → the batches of one epoch."""

@@ -14,7 +14,7 @@ from firstlight.ranges.trainable import call, on_device, precision
 from firstlight.record import Fact
 from firstlight.seeds import generator
 from firstlight.stats import CONFIDENCE, mean
-from firstlight.train.accumulate import Loss
+from firstlight.train.loop import Loss
 from firstlight.types import Floats
 
 _RESAMPLES = 2000
@@ -30,6 +30,8 @@ class NoiseScale:
         gradient_square: |G|², the squared norm of the expected gradient; its estimate can be below
             0.
         reason: why ``scale`` is None, one sentence; empty otherwise.
+
+    Example: see ``gradient_noise_scale``.
     """
 
     scale: Fact
@@ -77,6 +79,9 @@ def gradient_noise_scale(
         autocast: data type of ``torch.autocast``, or None for the model's own.
         forward: called instead of the model, e.g. the model compiled.
 
+    Returns:
+        The scale with its 95 % interval, or the reason why there is none.
+
     Raises:
         ValueError: an argument is outside its range, or the model has nothing to train.
 
@@ -84,8 +89,8 @@ def gradient_noise_scale(
         >>> model = nn.Linear(2, 1, bias=False)
         >>> inputs = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).repeat(512, 1)
         >>> loss = lambda outputs, targets: outputs.mean()  # each sample's gradient is its input
-        >>> found = gradient_noise_scale(model, loss, (inputs, torch.zeros(1024)), draws=4)
-        >>> 0.8 < found.scale.value < 1.2
+        >>> noise = gradient_noise_scale(model, loss, (inputs, torch.zeros(1024)), draws=4)
+        >>> 0.8 < noise.scale.value < 1.2
         True
 
     Source: S. McCandlish et al., "An empirical model of large-batch training" (2018), section 2.2

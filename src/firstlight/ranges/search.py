@@ -9,6 +9,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from firstlight.guard import Snapshot
+from firstlight.ranges.algorithm import BlockName
 from firstlight.ranges.batch_range import LARGEST, SMALLEST, Trainings, with_micro_batch
 from firstlight.ranges.batches import Make, Samples, budget
 from firstlight.ranges.curve.read import CANNOT_TELL, UNKNOWN, Curve, read_curve
@@ -50,6 +51,8 @@ class BatchSizes:
         verdict: "read", "at the edge", "flat", "larger is better" or "cannot tell"; see
             ``SizeBounds``.
         reason: what was not read and why; empty when read.
+
+    Example: see ``auto_batch_size``.
     """
 
     low: Fact
@@ -58,7 +61,7 @@ class BatchSizes:
     noise_at_start: Fact
     noise_scale: Fact
     curve: Curve
-    trace: tuple[str, ...]
+    trace: tuple[BlockName, ...]
     verdict: str
     reason: str
 
@@ -114,6 +117,7 @@ def auto_batch_size(
         TypeError: data of another kind, or a step that returns no number.
 
     Example:
+        >>> import torch
         >>> model = torch.nn.Linear(2, 1)
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         >>> step = ModelStep(model, optimizer, torch.nn.functional.mse_loss)
@@ -132,7 +136,7 @@ def auto_batch_size(
     step, generators = with_micro_batch(step, [start], micro_batch), list(generators)
     losses: Losses = {}
     size, too_large = start, None
-    trace = ["set_aside"]
+    trace: list[BlockName] = ["set_aside"]
     with Snapshot(generators=generators) as rng_state, Trainable(step, reset) as trainable:
         trainings = Trainings(step, trainable, pool, length, lr, generators, progress)
         trace.append("noise_at_start")
@@ -142,7 +146,7 @@ def auto_batch_size(
             try:
                 _train(trainings, losses, size, repeats, rng_state)
             except Exception as error:
-                if not ran_out_of_memory(error) or not losses:
+                if not ran_out_of_memory(error) or not losses:  # the first size must be possible
                     raise
                 too_large = size
             trace.append("clearly_worse")
@@ -277,9 +281,15 @@ def _noise_scale(
         return UNKNOWN
     try:
         return gradient_noise_scale(
-            step.model, step.loss, data, small=small, big=small * parts, draws=_DRAWS, seed=seed,
+            step.model,
+            step.loss,
+            data,
+            small=small,
+            big=small * parts,
+            draws=_DRAWS,
+            seed=seed,
             autocast=step.autocast,
-        ).scale  # fmt: skip
+        ).scale
     except Exception as error:
         if not ran_out_of_memory(error):
             raise

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from firstlight.guard import Snapshot
-from firstlight.train.accumulate import Loss, accumulate, map_tensors
+from firstlight.train.loop import Loss, accumulate, map_tensors
 from firstlight.types import Floats
 
 Step = Callable[[Any, float], Any]
@@ -28,6 +28,8 @@ class Measured:
         values: shape (k,), strictly increasing: learning rates or batch sizes.
         losses: shape (repeats, k), not finite where a repeat diverged.
         stopped: why a sweep ended early, one sentence, or None.
+
+    Example: see ``measure_learning_rate``.
     """
 
     values: Floats

@@ -71,7 +71,7 @@ def draw_all(study: Study, record: Record) -> dict[str, Drawn]:
         if plot.when(record):
             figure = plot.figure(record)
             width, height = (round(PIXELS_PER_INCH * side) for side in figure.get_size_inches())
-            words = text.tie(plot.caption_for(record)), plot.alt_for(record)
+            words = text.tie(plot.caption_for(record)), text.tie(plot.alt_for(record))
             drawn[plot.name] = Drawn(to_svg(figure), *words, width, height)
     return drawn
 
@@ -187,7 +187,7 @@ class View:
         numeric: Sequence[bool] | None = None,
     ) -> Grid:
         """Return a table's cells as text; ``numeric`` says which columns stand on the right."""
-        texts = [[text.plain(cell) for cell in row] for row in rows]
+        texts = [[text.tie(text.plain(cell)) for cell in row] for row in rows]
         for index, row in enumerate(texts):
             if len(row) != len(headers):
                 raise ValueError(
@@ -195,7 +195,9 @@ class View:
                 )
         if numeric is None:
             numeric = [_numeric([row[i] for row in texts]) for i in range(len(headers))]
-        return Grid(next(self._numbering.tables), list(headers), texts, list(numeric), caption)
+        return Grid(
+            next(self._numbering.tables), list(headers), texts, list(numeric), text.tie(caption)
+        )
 
     def helpers(self) -> dict[str, Any]:
         """Return the names that the study's template sees."""

@@ -10,7 +10,7 @@ from torch.utils.data import Sampler
 
 from firstlight import seeds
 from firstlight.data.batches import batch_sizes, slices
-from firstlight.schedules.cycles import Cycle, Toward, exp_range
+from firstlight.schedules.cycles import Toward, exp_range
 from firstlight.schedules.shapes import Schedule
 
 
@@ -43,7 +43,7 @@ class CyclicBatchSampler(Sampler[list[int]]):
         schedule: the size by samples seen, instead of the cycle; cut to ``low`` and ``high``.
         toward: ``"low"`` begins at ``low``, and the peaks decay: batches shrink on the whole.
             ``"high"`` begins at ``high``, and the dips decay: batches grow.
-        total_samples: samples in the whole training; goes with ``final``.
+        total_samples: samples in the whole training, needed for ``final``.
         final: amplitude at ``total_samples`` as a share of the first.
         gamma: factor of the amplitude for each sample, instead of ``final``. None of them: no decay.
         shuffle: whether each epoch is a permutation of its own, or in order.
@@ -81,14 +81,23 @@ class CyclicBatchSampler(Sampler[list[int]]):
         drop_last: bool = False,
         start: int = 0,
     ) -> None:
-        _check(n_samples, low, high, seed, start)
-        decay = (total_samples, final, gamma)
+        if n_samples < 1:
+            raise ValueError(f"n_samples: expected at least 1, got {n_samples}")
+        if not 1 <= low <= high < math.inf:
+            raise ValueError(f"batch size: expected 1 <= low <= high, got {low} and {high}")
+        _check_count("seed", seed)
+        _check_count("start", start)
+        decay: dict[str, Any] = {"total_samples": total_samples, "final": final, "gamma": gamma}
         if schedule is None:
-            schedule = _cycle(low, high, cycle_samples, toward, *decay)
+            if cycle_samples is None:
+                raise ValueError("batch size: expected cycle_samples or schedule, got neither")
+            if total_samples is final is gamma is None:
+                decay["gamma"] = 1.0  # the amplitude stays
+            schedule = exp_range(low, high, cycle_samples, **decay, toward=toward, geometric=True)
         elif not (cycle_samples is total_samples is final is gamma is None and toward == "low"):
             raise ValueError(
                 "batch size: expected nothing of the cycle, its direction and its decay beside "
-                f"schedule, got {cycle_samples}, {toward!r} and {decay}"
+                f"schedule, got {cycle_samples}, {toward!r} and {tuple(decay.values())}"
             )
         self.n_samples, self.low, self.high, self.schedule = n_samples, low, high, schedule
         self.shuffle, self.seed, self.drop_last, self.start = shuffle, seed, drop_last, start
@@ -176,10 +185,8 @@ class CyclicBatchSampler(Sampler[list[int]]):
         if batches_done == len(sizes):
             epoch, batches_done = epoch + 1, 0
         samples = self.start + epoch * self.n_samples + sum(sizes[:batches_done])
-        return {
-            "epoch": epoch, "batches_done": batches_done, "samples": samples,
-            "n_samples": self.n_samples, "seed": self.seed, "shuffle": self.shuffle,
-        }  # fmt: skip
+        place = {"epoch": epoch, "batches_done": batches_done, "samples": samples}
+        return place | {"n_samples": self.n_samples, "seed": self.seed, "shuffle": self.shuffle}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the coming epoch; in mid-epoch use ``state_at``."""
@@ -203,35 +210,6 @@ class CyclicBatchSampler(Sampler[list[int]]):
         self.epoch, self._first = own["epoch"], own["batches_done"]
 
 
-def _cycle(
-    low: float,
-    high: float,
-    cycle_samples: float | None,
-    toward: Toward,
-    total_samples: float | None,
-    final: float | None,
-    gamma: float | None,
-) -> Cycle:
-    """Return the geometric wave of the arguments; without a decay its amplitude stays."""
-    if cycle_samples is None:
-        raise ValueError("batch size: expected cycle_samples or schedule, got neither")
-    if total_samples is final is gamma is None:
-        gamma = 1.0
-    return exp_range(
-        low, high, cycle_samples, total_samples=total_samples, final=final, gamma=gamma,
-        toward=toward, geometric=True,
-    )  # fmt: skip
-
-
 def _check_count(name: str, value: int) -> None:
     if value < 0:
         raise ValueError(f"{name}: expected at least 0, got {value}")
-
-
-def _check(n_samples: int, low: float, high: float, seed: int, start: int) -> None:
-    if n_samples < 1:
-        raise ValueError(f"n_samples: expected at least 1, got {n_samples}")
-    if not 1 <= low <= high < math.inf:
-        raise ValueError(f"batch size: expected 1 <= low <= high, got {low} and {high}")
-    _check_count("seed", seed)
-    _check_count("start", start)

@@ -6,9 +6,9 @@ from firstlight.train.acceleration import Acceleration as Acceleration
 from firstlight.train.acceleration import choose as choose
 from firstlight.train.acceleration import pick as pick
 from firstlight.train.acceleration import use as use
-from firstlight.train.accumulate import accumulate as accumulate
 from firstlight.train.evaluation import Evaluation as Evaluation
 from firstlight.train.evaluation import evaluate as evaluate
 from firstlight.train.evaluation import modes_kept as modes_kept
 from firstlight.train.loop import Fit as Fit
+from firstlight.train.loop import accumulate as accumulate
 from firstlight.train.loop import fit as fit

@@ -1,4 +1,4 @@
-"""How a network is trained fastest on the machine at hand, picked by rules that never vary."""
+"""How to train a network fastest on the machine at hand, chosen by fixed rules."""
 
 import ctypes
 import os
@@ -38,6 +38,10 @@ class Acceleration:
         fused: the optimizer updates all parameters in one operation.
         compiled: the network runs under ``torch.compile``.
         memory_kept: freed memory is kept for the next step (see ``keep_freed_memory``).
+
+    Example:
+        >>> print(Acceleration(bfloat16=True, fused=True))
+        bfloat16, fused optimizer
     """
 
     channels_last: bool = False
@@ -75,7 +79,7 @@ def _processor_has(feature: str) -> bool:
 
 
 def _compile_pays(device: torch.device) -> float | None:
-    """Return from how many operations on compiling pays here; None for never, or if it cannot be."""
+    """Return the operations above which compiling pays here; None where it never does or fails."""
     if shutil.which(os.environ.get("CXX", "g++")) is None:  # what PyTorch compiles with
         return None
     if device.type == "cuda":
@@ -121,8 +125,8 @@ def choose(
     bfloat16 where the processor (AMX, AVX-512 BF16) or the GPU (compute capability 8 and above)
     multiplies it faster; channels last for convolutions on images; the fused optimizer where it has
     one and has not begun; ``torch.compile`` where the whole training is so long that compiling pays
-    back. The rules ask for the machine and the training alone, never for a time measured, so that
-    the same training is the same again.
+    back. The rules look only at the machine and at the training, never at a measured time, so that
+    the same training gives the same result again.
 
     Args:
         model: the network, on its device.
@@ -130,6 +134,9 @@ def choose(
         optimizer: what will be used, if known.
         samples: samples that the training will pass in all, 0 for unknown: then nothing is
             compiled.
+
+    Returns:
+        What to do; ``use`` does it.
 
     Example:
         >>> choose(nn.Linear(2, 1), torch.zeros(4, 2)).channels_last
@@ -154,16 +161,22 @@ def choose(
 def use(
     path: Acceleration, model: nn.Module, optimizer: torch.optim.Optimizer | None = None
 ) -> Iterator[Callable[..., Any]]:
-    """Train the fast way: yield the forward pass, inputs → outputs in the inputs' precision.
+    """Train fast in this block: yield the forward pass, inputs → outputs in the inputs' precision.
 
     The model's weights change their layout, not their values, and keep it; so does the optimizer's
     ``fused``. A batch of another size than the first runs uncompiled, for compiling it anew would
     cost more than it saves.
 
     Args:
-        path: from ``choose``, or ``PLAIN``.
+        path: what to do, from ``choose``; or ``PLAIN``.
         model: the network.
         optimizer: the one that will be stepped.
+
+    Example:
+        >>> model = nn.Linear(2, 1)
+        >>> with use(PLAIN, model) as forward:
+        ...     forward(torch.zeros(4, 2)).shape
+        torch.Size([4, 1])
     """
     if path.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

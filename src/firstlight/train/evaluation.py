@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from firstlight.train.accumulate import check_lengths
-
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -20,6 +18,10 @@ class Evaluation:
     Args:
         loss: mean cross-entropy, in nats.
         correct: shape (n,), whether the most likely class is the right one.
+
+    Example:
+        >>> Evaluation(0.7, np.array([True, False])).accuracy
+        0.5
     """
 
     loss: float
@@ -31,9 +33,29 @@ class Evaluation:
         return float(self.correct.mean())
 
 
+def check_lengths(images: Tensor, labels: Tensor) -> None:
+    """Raise ``ValueError`` unless there is one label for each image."""
+    if labels.ndim != 1 or len(images) != len(labels):
+        raise ValueError(
+            f"labels: expected shape ({len(images)},), one for each image, "
+            f"got {tuple(labels.shape)}"
+        )
+
+
 @contextmanager
 def modes_kept(model: nn.Module) -> Iterator[None]:
-    """Put every module back into the mode, training or evaluation, that it had before."""
+    """Put every module back into the mode, training or evaluation, that it had before.
+
+    Args:
+        model: its modules may have different modes.
+
+    Example:
+        >>> model = nn.Linear(2, 1)
+        >>> with modes_kept(model):
+        ...     _ = model.eval()
+        >>> model.training
+        True
+    """
     modes = [(module, module.training) for module in model.modules()]
     try:
         yield
@@ -52,6 +74,13 @@ def evaluate(
         images: shape (n, …), n at least 1.
         labels: shape (n,), class indices as int64.
         batch_size: images in one forward pass; it does not change the answer beyond rounding.
+
+    Raises:
+        ValueError: there are no images, or not one label for each.
+
+    Example:
+        >>> evaluate(nn.Identity(), torch.eye(3), torch.tensor([0, 1, 0])).correct.tolist()
+        [True, True, False]
     """
     check_lengths(images, labels)
     if len(images) == 0:

@@ -10,10 +10,10 @@ from firstlight.seeds import generator
 
 def test_the_chance_is_uniform_for_flat_noise_and_large_for_a_rise() -> None:
     rng = generator(0, "chance")
-    found = np.array([permutation_p(rng.normal(size=30)) for _ in range(400)])
+    p = np.array([permutation_p(rng.normal(size=30)) for _ in range(400)])
     for level in (0.05, 0.2, 0.5):
         # three standard errors of a share of 400
-        assert (found <= level).mean() == pytest.approx(level, abs=3 * np.sqrt(level / 400) + 0.01)
+        assert (p <= level).mean() == pytest.approx(level, abs=3 * np.sqrt(level / 400) + 0.01)
     up = [permutation_p(np.arange(30) / 5 + rng.normal(size=30)) for _ in range(50)]
     assert np.median(up) > 0.7
 

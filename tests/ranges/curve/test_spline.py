@@ -37,9 +37,9 @@ def test_the_strength_maximizes_the_restricted_likelihood(seed: int) -> None:
     places = np.sort(generator(seed, "places").random(50))
     y = np.sin(6 * places) + 0.2 * generator(seed, "noise").normal(size=50)
     smooth = smoother(places)
-    kept = smooth.fit(y[None])[1][0]
+    shrinkage = smooth.fit(y[None])[1][0]
     curved = smooth.penalties > 0
-    strength = float(np.median((1 / kept[curved] - 1) / smooth.penalties[curved]))
+    strength = float(np.median((1 / shrinkage[curved] - 1) / smooth.penalties[curved]))
     best = minimize_scalar(
         lambda log: restricted_likelihood(places, y, float(np.exp(log))), bounds=(-14, 18)
     )

@@ -186,7 +186,7 @@ def draw_sizes(record: Record) -> Figure:
         _draw_points(ax, values, losses)
         _draw_lost(ax, values, losses)
         ticks_at(ax.xaxis, values)
-        ax.tick_params(axis="x", labelrotation=90 if len(values) > 6 else 0)
+        ax.tick_params(axis="x", labelrotation=90 if len(values) > 7 else 0)
         each = number(record.config[f"batch_{budget}"])
         ax.set(xlabel="Batch size (images)", ylabel="Training loss (nats)")
         ax.set_title(f"Equal {budget}: {each} for each size")

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from firstlight import seeds
 from firstlight.studies.initialization.config import InitializationConfig
-from firstlight.studies.initialization.labels import MEASURES, SAMPLE, SATURATED
+from firstlight.studies.initialization.labels import KINDS, MEASURES, SAMPLE, SATURATED
 from firstlight.studies.initialization.networks import ACTIVATIONS, Trace
 from firstlight.types import Floats, Numbers
 
@@ -51,8 +51,9 @@ def places(seed: int, index: int, size: int) -> Tensor:
 def sample(passed: Trace, where: Tensor) -> Numbers:
     """Return single values of Z, activation and gradient, (networks, layers, kinds, values)."""
     at = where.to(passed.z[0].device)
+    values = {"z": passed.z, "activation": passed.a, "gradient": passed.delta}
     layers = [
-        torch.stack([x.flatten(1)[:, at] for x in kinds], dim=1)
-        for kinds in zip(passed.z, passed.a, passed.delta, strict=True)
+        torch.stack([x.flatten(1)[:, at] for x in layer], dim=1)
+        for layer in zip(*(values[kind] for kind in KINDS), strict=True)
     ]
     return np.asarray(torch.stack(layers, dim=1).float().cpu().numpy())

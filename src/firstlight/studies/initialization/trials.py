@@ -118,7 +118,9 @@ def _ball_sample(
         weights = (layer.weights * layer.scale).flatten()
         gradient = (delta[0].mT @ h).flatten() / len(x)
         own = at % len(weights)
-        rows.append(torch.stack([z.flatten()[at], a.flatten()[at], weights[own], gradient[own]]))
+        values = {"z": z.flatten()[at], "activation": a.flatten()[at]}
+        values |= {"weight": weights[own], "weight_gradient": gradient[own]}
+        rows.append(torch.stack([values[kind] for kind in labels.BALL_KINDS]))
         h = a[0]
     return np.asarray(torch.stack(rows).float().cpu().numpy())
 

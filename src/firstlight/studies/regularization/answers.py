@@ -167,7 +167,7 @@ def _input_loss(record: Record) -> list[str]:
 
 def _dropout(record: Record) -> Answer:
     outcome, claim = _order(record, "norm_hidden", "dropout")
-    claim = f"After {_epochs(record)}, {claim}."
+    claim = f"After {_epochs(record)}, {claim}." if outcome == "better" else f"{sentence(claim)}."
     return outcome, claim, _tested(record, "dropout", "norm_hidden", "norm_input")
 
 

@@ -98,7 +98,7 @@ def coadaptation(hidden: Numbers) -> float:
             than two vary, the result is NaN.
 
     Example:
-        >>> coadaptation(np.array([[0.0, 1.0, 2.0], [4.0, 2.0, 0.0]]))
+        >>> round(coadaptation(np.array([[0.0, 1.0, 2.0], [4.0, 2.0, 0.0]])), 9)
         1.0
     """
     if hidden.ndim != 2 or hidden.shape[1] < 2:
