@@ -25,7 +25,7 @@ from firstlight.probing import Probe, probe
 LIMIT = 0.10
 """The probe may add at most this share of the time of forward and backward."""
 
-OURS = "firstlight.probing"
+OURS = "firstlight.probe"
 
 BINS = 64
 """Bins of the histograms of the hooks that copy, as is usual."""
@@ -52,7 +52,7 @@ class Case:
 
 @dataclass
 class Way:
-    """A way of looking: what it needs open meanwhile, and how many bytes it has kept."""
+    """A way of looking: what is open meanwhile, and how many bytes it has kept."""
 
     name: str
     model: nn.Module
@@ -68,7 +68,7 @@ def lenet5() -> nn.Sequential:
         nn.Conv2d(1, 6, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2),
         nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten(),
         nn.Linear(400, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10),
-    )  # fmt: skip
+    )  # fmt: skip  # one stage a line
 
 
 def transformer(layers: int = 12, width: int = 256) -> nn.TransformerEncoder:
@@ -106,31 +106,37 @@ def ways(model: nn.Module) -> list[Way]:
     plain, ours, copying = (deepcopy(model) for _ in range(3))
     open_probe = probe(ours)
     copies: list[Tensor] = []
-    found = [
+    contenders = [
         Way("nothing", plain),
         Way(OURS, ours, lambda: open_probe, lambda: _held(open_probe)),
-        Way("hooks that copy, histc", copying, lambda: _copying(copying, copies), lambda: _empty(copies)),
-    ]  # fmt: skip
+        Way(
+            "hooks that copy, histc",
+            copying,
+            lambda: _copying(copying, copies),
+            lambda: _empty(copies),
+        ),
+    ]
     try:
         from skorch import NeuralNet
         from skorch.helper import SkorchDoctor
     except ImportError:
-        return found
+        return contenders
     net = NeuralNet(deepcopy(model), criterion=nn.MSELoss).initialize()
     # It stops at attention, whose second output is None; the projections inside stay recorded.
     doctor = SkorchDoctor(net, match_fn=lambda name: not name.endswith("self_attn"))
     doctor.initialize()
-    return [*found, Way("skorch's doctor", net.module_, kept=lambda: _recorded(doctor))]
+    return [*contenders, Way("skorch's doctor", net.module_, kept=lambda: _recorded(doctor))]
 
 
 def _held(p: Probe) -> int:
     """Return the bytes of a probe's statistics; they do not grow, so they are not thrown away."""
-    parts = [s for v in p.layers.values() for s in (v.outputs, v.inputs, v.gradients) if s]
-    return sum(part.nbytes for part in parts)
+    layers = p.layers.values()
+    stats = [each for v in layers for each in (v.outputs, v.inputs, v.gradients) if each]
+    return sum(each.nbytes for each in stats)
 
 
 def _copying(model: nn.Module, copies: list[Tensor]) -> ExitStack:
-    """Hang hooks as loggers do: copy each output and each gradient, and count its histogram."""
+    """Register hooks as loggers do: copy each output and gradient, and count its histogram."""
 
     def keep(x: Tensor) -> None:
         copy = x.detach().float().cpu().clone()
@@ -228,10 +234,10 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         )
     ours = [row for row in rows if row["way"] == OURS]
     for row in ours:
-        said = "within" if row["added"] <= LIMIT else "OVER"
-        lines.append(f"The probe is {said} its limit of {LIMIT:.0%} on: {row['case']}.")
+        verdict = "within" if row["added"] <= LIMIT else "OVER"
+        lines.append(f"The probe is {verdict} its limit of {LIMIT:.0%} on: {row['case']}.")
     lines.append(
-        "Processor time on one thread. Kept: after each pass, again and again; by the probe once and for all."
+        "Processor time on one thread. Kept: anew after each pass; by the probe once and for all."
     )
     return "\n".join(lines)
 

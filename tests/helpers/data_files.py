@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from firstlight.data.official import MNIST, OfficialFile, OfficialSet
+from firstlight.data.official import SETS, OfficialFile, OfficialSet
 
 PARTS = ("train_images", "train_labels", "test_images", "test_labels")
 
@@ -37,13 +37,13 @@ def tiny_arrays(train: int = 40, test: int = 20) -> dict[str, np.ndarray]:
 def tiny_set(mirrors: tuple[str, ...] = ()) -> tuple[OfficialSet, dict[str, bytes]]:
     """Return a description of a tiny MNIST, and its packed files by name."""
     files, contents = [], {}
-    for real, (part, array) in zip(MNIST.files, tiny_arrays().items(), strict=True):
+    for real, (part, array) in zip(SETS["mnist"].files, tiny_arrays().items(), strict=True):
         plain = idx_bytes(array)
         packed = pack(plain)
         contents[real.packed_name] = packed
         hashes = (hashlib.sha256(packed).hexdigest(), hashlib.sha256(plain).hexdigest())
         files.append(OfficialFile(part, real.name, array.shape, len(packed), *hashes))
-    which = OfficialSet("mnist", "MNIST", "MNIST", MNIST.classes, tuple(files), mirrors)
+    which = OfficialSet("mnist", "MNIST", "MNIST", SETS["mnist"].classes, tuple(files), mirrors)
     return which, contents
 
 

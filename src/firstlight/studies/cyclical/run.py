@@ -18,6 +18,7 @@ from firstlight.data.split import sizes
 from firstlight.ranges import Bounds, algorithm, read_curve
 from firstlight.record import Array, Arrays, Fact, Facts
 from firstlight.record.store import TrialResult
+from firstlight.studies.cyclical import trials
 from firstlight.studies.cyclical.config import CyclicalConfig
 from firstlight.studies.cyclical.labels import (
     BUDGETS,
@@ -26,14 +27,6 @@ from firstlight.studies.cyclical.labels import (
     MEASURES,
     PLACES,
     RANGES,
-)
-from firstlight.studies.cyclical.trials import (
-    BatchTrial,
-    PolicyTrial,
-    RangeTrial,
-    batch_trial,
-    policy_trial,
-    range_trial,
 )
 from firstlight.studies.study import Results
 from firstlight.sweep import run_trials
@@ -61,11 +54,11 @@ def run(config: CyclicalConfig, context: Context) -> Results:
     bounds = _sizes(config, context, rates[0], facts, arrays)
     facts.put("algorithm", Fact(algorithm.to_json()))
     specs = {
-        f"{policy}-{index}": PolicyTrial(config, policy, index, rates, bounds)
+        f"{policy}-{index}": trials.PolicyTrial(config, policy, index, rates, bounds)
         for index in range(config.seeds)  # the outer loop, so that pairs are whole early on
         for policy in config.policies
     }
-    results = run_trials(policy_trial, specs, context, label="cyclical: policies")
+    results = run_trials(trials.policy_trial, specs, context, label="cyclical: policies")
     by_policy: dict[str, list[TrialResult]] = {policy: [] for policy in config.policies}
     for name, spec in specs.items():
         by_policy[spec.policy].append(results[name])
@@ -132,9 +125,11 @@ def _rates(
     specs = {}
     for repeat in range(config.range_repeats):
         for at in apart:
-            specs[f"candidates-{repeat}-{at or 0}"] = RangeTrial(config, "candidates", repeat, at)
-        specs[f"ramp-{repeat}"] = RangeTrial(config, "ramp", repeat)
-    results = run_trials(range_trial, specs, context, label="cyclical: learning-rate range")
+            specs[f"candidates-{repeat}-{at or 0}"] = trials.RangeTrial(
+                config, "candidates", repeat, at
+            )
+        specs[f"ramp-{repeat}"] = trials.RangeTrial(config, "ramp", repeat)
+    results = run_trials(trials.range_trial, specs, context, label="cyclical: learning-rate range")
     curves = {}
     for test in RANGES:
         rows = [
@@ -199,12 +194,12 @@ def _sizes(
     images = int(facts.value("images", part="train"))
     tried = [size for size in config.batch_sizes if size <= images]
     specs = {
-        f"batch-{budget}-{repeat}-{size}": BatchTrial(config, budget, size, rate, repeat)
+        f"batch-{budget}-{repeat}-{size}": trials.BatchTrial(config, budget, size, rate, repeat)
         for repeat in range(config.range_repeats)
         for budget in BUDGETS
         for size in tried
     }
-    results = run_trials(batch_trial, specs, context, label="cyclical: batch-size range")
+    results = run_trials(trials.batch_trial, specs, context, label="cyclical: batch-size range")
     values, read = np.array(tried, dtype=np.float64), {}
     for budget, direction in BUDGETS.items():
         found = [results[n].facts.get("loss") for n, s in specs.items() if s.budget == budget]
@@ -249,21 +244,21 @@ def choose_sizes(
     return low, used
 
 
-def compare(trials: Mapping[str, Sequence[TrialResult]], facts: Facts, arrays: Arrays) -> None:
+def compare(trained: Mapping[str, Sequence[TrialResult]], facts: Facts, arrays: Arrays) -> None:
     """Add the scores of every policy over seeds, and the paired differences of every two.
 
     Schedules and the losses of single updates are those of the first seed.
 
     Args:
-        trials: policy → what its trainings left, in the order of the seeds.
+        trained: policy → what its trainings left, in the order of the seeds.
         facts: takes the scores.
         arrays: takes the curves.
     """
 
     def values(policy: str, measure: str, **coords: str) -> Floats:
-        return np.array([float(trial.facts.get(measure, **coords)) for trial in trials[policy]])
+        return np.array([float(trial.facts.get(measure, **coords)) for trial in trained[policy]])
 
-    for policy, results in trials.items():
+    for policy, results in trained.items():
         for name in ("best_accuracy", "final_accuracy", "test_accuracy"):
             facts.put(name, stats.mean(values(policy, name), within=(0.0, 1.0)), policy=policy)
         for name in ("final_loss", "test_loss"):
@@ -279,15 +274,15 @@ def compare(trials: Mapping[str, Sequence[TrialResult]], facts: Facts, arrays: A
         arrays.put("points", Array(first.get("points"), ("point",)), policy=policy)
         for name in ("samples", "sizes", "rates", "step_losses"):
             arrays.put(name, Array(first.get(name), ("step",)), policy=policy)
-    for one, other in combinations(trials, 2):
+    for one, other in combinations(trained, 2):
         for measure, difference in DIFFERENCES.items():
             gap = stats.paired_difference(values(one, measure), values(other, measure))
             facts.put(difference, gap, first=one, second=other)
     for when in ("before", "after"):
-        scales = np.concatenate([values(policy, "noise_scale", when=when) for policy in trials])
+        scales = np.concatenate([values(policy, "noise_scale", when=when) for policy in trained])
         scales = scales[np.isfinite(scales)]
         median = stats.quantile(scales, 0.5) if scales.size else Fact(None)
         facts.put("noise_scale", median, when=when)
-    speeds = np.concatenate([values(policy, "images_per_second") for policy in trials])
+    speeds = np.concatenate([values(policy, "images_per_second") for policy in trained])
     facts.put("images_per_second", stats.mean(speeds))
-    facts.put("fast_path", Fact(next(iter(trials.values()))[0].facts.get("fast_path")))
+    facts.put("fast_path", Fact(next(iter(trained.values()))[0].facts.get("fast_path")))

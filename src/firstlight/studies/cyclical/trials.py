@@ -14,18 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from firstlight import seeds
+from firstlight import ranges, seeds
 from firstlight.context import Context
 from firstlight.data import Dataset
 from firstlight.data.batches import Loader, shuffled
 from firstlight.data.split import Split, split, standardized
 from firstlight.models.minigooglenet import MiniGoogLeNet, resized
-from firstlight.ranges import (
-    ModelStep,
-    gradient_noise_scale,
-    measure_batch_size,
-    measure_learning_rate,
-)
 from firstlight.record.store import TrialResult
 from firstlight.schedules import CyclicBatchSampler, Schedule, constant, exp_range
 from firstlight.studies.cyclical.config import CyclicalConfig, Policy
@@ -142,14 +136,14 @@ def sgd(model: nn.Module, config: CyclicalConfig, rate: float) -> torch.optim.SG
 @contextmanager
 def _step(
     config: CyclicalConfig, repeat: int, rate: float, updates: int, size: int, context: Context
-) -> Iterator[ModelStep]:
+) -> Iterator[ranges.ModelStep]:
     """Yield a repeat's network with its optimizer, made fast as far as so many updates pay for."""
     model = network(config, repeat, context.device)
     optimizer = sgd(model, config, rate)
     example = images(context.images(), config, context.device).train[0][: config.micro_batch]
     path = pick(model, example, optimizer=optimizer, samples=updates * size)
     with applied(path, model, optimizer) as forward:
-        yield ModelStep(
+        yield ranges.ModelStep(
             model, optimizer, functional.cross_entropy, micro_batch=config.micro_batch,
             forward=forward,
         )  # fmt: skip
@@ -170,12 +164,14 @@ def range_trial(spec: RangeTrial, context: Context, tick: Tick) -> TrialResult:
     if spec.test == "ramp":
         total = max(5, round(config.ramp_epochs * passed))
         test = partial(
-            measure_learning_rate, low=config.rate_low, high=config.rate_high, steps=total
+            ranges.measure_learning_rate, low=config.rate_low, high=config.rate_high, steps=total
         )
     else:
         steps = max(1, round(config.range_epochs * passed / len(rates)))
         total = steps * len(rates)
-        test = partial(measure_learning_rate, mode=config.range_mode, candidates=rates, steps=steps)
+        test = partial(
+            ranges.measure_learning_rate, mode=config.range_mode, candidates=rates, steps=steps
+        )
     with _step(config, spec.repeat, 1.0, total, config.batch_size, context) as step:
         curve = test(step, loader, progress=_count(tick, total))
     result = TrialResult()
@@ -194,7 +190,7 @@ def batch_trial(spec: BatchTrial, context: Context, tick: Tick) -> TrialResult:
         length = {"epochs": config.batch_epochs}
         updates = max(1, round(config.batch_epochs * len(data[0]) / size))
     with _step(config, spec.repeat, spec.rate, updates, size, context) as step:
-        curve = measure_batch_size(
+        curve = ranges.measure_batch_size(
             step, data, lr=spec.rate, sizes=[size], micro_batch=min(config.micro_batch, size),
             seed=seeds.integer(config.seed, "batch size", spec.repeat),
             progress=_count(tick, updates), **length,
@@ -299,7 +295,7 @@ def _noise(model: nn.Module, parts: Split, config: CyclicalConfig) -> float:
     """Return the gradient noise scale on the training images, NaN if it is not determined."""
     small = config.micro_batch
     big = max(2, min(NOISE_SAMPLES, len(parts.train[0])) // small) * small
-    scale = gradient_noise_scale(
+    scale = ranges.gradient_noise_scale(
         model, functional.cross_entropy, parts.train,
         small=small, big=big, draws=NOISE_DRAWS, seed=config.seed,
     ).scale  # fmt: skip
