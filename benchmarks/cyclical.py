@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from firstlight import data as datasets
 from firstlight.data.split import split, standardized
 from firstlight.models.minigooglenet import MiniGoogLeNet, resized
-from firstlight.ranges import ModelStep, measure_learning_rate
+from firstlight.ranges import ModelStep, learning_rate
 from firstlight.record.provenance import cores
 from firstlight.train import pick
 from firstlight.train.acceleration import applied, operations
@@ -67,7 +67,7 @@ def ours(task: Task) -> str:
     path = pick(model, example, optimizer=optimizer, samples=task.steps * BATCH)
     with applied(path, model, optimizer) as forward:
         step = ModelStep(model, optimizer, functional.cross_entropy, forward=forward)
-        found = measure_learning_rate(step, task.loader(), low=LOW, high=HIGH, steps=task.steps)
+        found = learning_rate(step, task.loader(), low=LOW, high=HIGH, steps=task.steps)
     _check("firstlight", found.losses.shape[1], task.steps)
     return str(path)
 

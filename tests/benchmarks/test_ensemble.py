@@ -48,10 +48,15 @@ def test_every_peer_trains_what_the_reference_trains(
     for order in islice(orders(SEEDS, 22), 3):
         peer.epoch(order)
     expected = train(
-        NETWORK, Training(batch_size=8, epochs=3), task.parameters,
+        NETWORK,
+        Training(batch_size=8, epochs=3),
+        task.parameters,
         (task.x[..., None], task.y[..., None]),
-        seeds=SEEDS, learning_rate=task.rate, backend="torch", dtype="float64",
-    ).parameters  # fmt: skip
+        seeds=SEEDS,
+        learning_rate=task.rate,
+        backend="torch",
+        dtype="float64",
+    ).parameters
     np.testing.assert_allclose(peer.weights(), expected, rtol=1e-4, atol=2e-5)
     assert np.abs(expected - task.parameters).max() > 0.05  # nine updates of about .01
 
@@ -61,10 +66,15 @@ def test_numba_trains_what_the_reference_trains() -> None:
     """Batches of 7: the last is short and odd, and 5 networks leave lanes over."""
     task = replace(small(), training=Training(batch_size=7))
     expected = train(
-        NETWORK, Training(batch_size=7, epochs=3), task.parameters,
+        NETWORK,
+        Training(batch_size=7, epochs=3),
+        task.parameters,
         (task.x[..., None], task.y[..., None]),
-        seeds=SEEDS, learning_rate=task.rate, backend="torch", dtype="float64",
-    ).parameters  # fmt: skip
+        seeds=SEEDS,
+        learning_rate=task.rate,
+        backend="torch",
+        dtype="float64",
+    ).parameters
     for threads in (1, 2):
         trained = ensemble_numba.train(task, SEEDS, epochs=3, threads=threads)
         np.testing.assert_allclose(trained, expected, rtol=1e-4, atol=2e-5)

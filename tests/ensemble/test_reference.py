@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ensemble_reference import ACTIVATIONS, train_loop
 
+from ensemble_reference import ACTIVATIONS, train_loop
 from firstlight.ensemble.reference import Stack, losses, train_stacked
 from firstlight.ensemble.spec import Network, Training
 
@@ -33,9 +33,16 @@ def assert_equal_to_loop(network: Network, training: Training, own: bool = True)
     expected = train_loop(network, training, parameters, x, y, seeds=SEEDS, rates=RATES)
     epochs = range(training.epochs + 1)
     found, snapshots = train_stacked(
-        network, training, parameters, x, y, seeds=SEEDS, learning_rate=RATES,
-        checkpoints=epochs, dtype="float64",
-    )  # fmt: skip
+        network,
+        training,
+        parameters,
+        x,
+        y,
+        seeds=SEEDS,
+        learning_rate=RATES,
+        checkpoints=epochs,
+        dtype="float64",
+    )
     np.testing.assert_allclose(found, expected[-1], rtol=1e-10, atol=1e-10)
     np.testing.assert_array_equal(snapshots[0], parameters)
     np.testing.assert_allclose(snapshots[1:], expected, rtol=1e-10, atol=1e-10)
@@ -84,9 +91,15 @@ def test_networks_do_not_touch_each_other() -> None:
     )
     turn = [2, 0, 1]
     turned, _ = train_stacked(
-        network, training, parameters[turn], x[turn], y[turn],
-        seeds=SEEDS[turn], learning_rate=RATES[turn], **options,
-    )  # fmt: skip
+        network,
+        training,
+        parameters[turn],
+        x[turn],
+        y[turn],
+        seeds=SEEDS[turn],
+        learning_rate=RATES[turn],
+        **options,
+    )
     np.testing.assert_array_equal(turned, whole[turn])
     parameters[1] = np.nan
     spoilt, _ = train_stacked(
@@ -101,9 +114,14 @@ def test_derivatives_at_the_corner(activation: Any) -> None:
     """Zero weights put every hidden unit at exactly 0: ReLU's derivative is 0, leaky's its slope."""
     network = Network((1, 1, 1), activation, slope=0.25)
     stack = Stack(
-        network, Training(), [[0.0, 0.0, 1.0, 0.0]], [[1.0]], [[-1.0]],
-        learning_rate=1.0, dtype="float64",
-    )  # fmt: skip
+        network,
+        Training(),
+        [[0.0, 0.0, 1.0, 0.0]],
+        [[1.0]],
+        [[-1.0]],
+        learning_rate=1.0,
+        dtype="float64",
+    )
     gradient = stack.gradient(torch.zeros(1, 1, dtype=torch.int64))
     hidden = {"relu": 0.0, "leaky-relu": 0.5}[activation]
     assert gradient.tolist() == [[hidden, hidden, 0.0, 2.0]]

@@ -8,10 +8,10 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from ensemble_reference import train_loop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ensemble_reference import train_loop
 from firstlight.ensemble import Network, Trained, Training, train
 from firstlight.ensemble.spec import Activation, Loss
 from firstlight.seeds import generator
@@ -60,9 +60,16 @@ def both(network: Network, training: Training, dtype: str, samples: int = 75) ->
     parameters, x, y = problem(network, training.loss, samples)
     expected = train_loop(network, training, parameters, x, y, seeds=SEEDS, rates=RATES)[-1]
     found = train(
-        network, training, parameters, (x, y), seeds=np.array(SEEDS, dtype=np.uint64),
-        learning_rate=RATES, dtype=dtype, backend="kernel", skip_dead=False,
-    )  # fmt: skip
+        network,
+        training,
+        parameters,
+        (x, y),
+        seeds=np.array(SEEDS, dtype=np.uint64),
+        learning_rate=RATES,
+        dtype=dtype,
+        backend="kernel",
+        skip_dead=False,
+    )
     return expected, found.parameters
 
 
@@ -200,9 +207,7 @@ def test_progress_ends_at_all_networks() -> None:
 
 def test_a_large_shape_falls_back_and_says_so() -> None:
     network = Network((1, 30, 30, 1))
-    result = train(
-        network, Training(), he(network, 2), absolute(2), seeds=[1, 2], backend="auto"
-    )  # fmt: skip
+    result = train(network, Training(), he(network, 2), absolute(2), seeds=[1, 2], backend="auto")
     assert result.backend == "torch"
     assert "at most 600 parameters, these have 1021" in str(result.remark)
     with pytest.raises(ValueError, match="use backend='torch'"):

@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from init_models import Net, draw, mlp, source
 from torch import Tensor, nn
 
 from firstlight.init.activations import DEFAULT, NO_ACTIVATION, next_activations
 from firstlight.init.layers import layer_weights
+from init_models import Net, draw, mlp, source
 
 
 def gains(model: nn.Module) -> list[tuple[float, float]]:

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 import torch
-from init_models import Net, draw, mlp, same, source, state
 from torch import Tensor, nn
+
+from init_models import Net, draw, mlp, same, source, state
 
 
 def variances(model: nn.Module, layers: list[nn.Module], inputs: Any) -> list[float]:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from init_models import Net, draw, mlp, same, source, state
 from scipy import stats
 from torch import nn
 
 import firstlight
 from firstlight.init import SCHEMES, initialize
 from firstlight.init.layers import layer_weights
+from init_models import Net, draw, mlp, same, source, state
 
 RARE = 1e-3  # the chance that a correct rule fails one of the seeded distribution tests
 

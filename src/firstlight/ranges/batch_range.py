@@ -14,9 +14,8 @@ from torch.utils.data import Dataset
 
 from firstlight.guard import Snapshot
 from firstlight.ranges.batches import Budget, Make, Samples, budget
-from firstlight.ranges.curve.read import Curve, Direction, read_curve
+from firstlight.ranges.curve.read import Curve, Direction
 from firstlight.ranges.trainable import (
-    Measured,
     ModelStep,
     Step,
     StepProgress,
@@ -46,9 +45,9 @@ def batch_size(
     generators: Iterable[Any] = (),
     progress: StepProgress | None = None,
 ) -> Curve:
-    """Measure the training loss over the batch size and read bounds off the curve.
+    """Measure the training loss over the batch size; the curve's ``bounds`` are read off it.
 
-    This is ``measure_batch_size`` followed by ``read_curve``. Every size starts from the same
+    Every size starts from the same
     weights, random state and order of samples, and is trained at the same rate for the same budget.
     Its loss is the mean over the samples of the last quarter of its updates, each before its update.
 
@@ -104,55 +103,6 @@ def batch_size(
     Source: L. N. Smith (2017), section 3.3, after its range test for the learning rate; S. McCandlish
     et al., "An empirical model of large-batch training" (2018), for what equal budgets show.
     """
-    measured = measure_batch_size(
-        step,
-        data,
-        lr=lr,
-        sizes=sizes,
-        epochs=epochs,
-        updates=updates,
-        samples=samples,
-        micro_batch=micro_batch,
-        repeats=repeats,
-        seed=seed,
-        reset=reset,
-        generators=generators,
-        progress=progress,
-    )
-    direction: Direction = "rising" if updates is None else "falling"
-    bounds = read_curve(measured.values, measured.losses, seed=seed, direction=direction)
-    return Curve(measured.values, measured.losses, bounds, measured.stopped)
-
-
-def measure_batch_size(
-    step: Step | ModelStep,
-    data: tuple[Any, Any] | Dataset[Any] | Make,
-    *,
-    lr: float,
-    sizes: Sequence[int] | None = None,
-    epochs: float | None = None,
-    updates: int | None = None,
-    samples: int | None = None,
-    micro_batch: int | None = None,
-    repeats: int = 1,
-    seed: int = 0,
-    reset: Callable[[], object] | None = None,
-    generators: Iterable[Any] = (),
-    progress: StepProgress | None = None,
-) -> Measured:
-    """Measure the training loss over the batch size, and read nothing off it.
-
-    Args, Raises: those of ``batch_size``; ``seed`` is of the orders of the samples alone.
-
-    Returns:
-        Sizes of shape (k,) and losses of shape (repeats, k).
-
-    Example:
-        >>> data = torch.zeros(8, 1), torch.zeros(8)
-        >>> step = lambda batch, lr: len(batch[1])
-        >>> measure_batch_size(step, data, lr=0.1, sizes=[2, 4], reset=lambda: None).losses
-        array([[2., 4.]])
-    """
     if not (lr > 0 and math.isfinite(lr)):
         raise ValueError(f"lr: expected a finite rate above 0, got {lr}")
     length, pool = budget(epochs, updates, samples), Samples(data, seed)
@@ -162,7 +112,8 @@ def measure_batch_size(
     with Snapshot(generators=generators), Trainable(step, reset) as trainable:
         trainings = Trainings(step, trainable, pool, length, lr, generators, progress)
         rows, endings = trainings.losses(tried, repeats)
-    return Measured(np.array(tried, dtype=np.float64), rows, why_stopped(endings))
+    expected: Direction = "rising" if updates is None else "falling"
+    return Curve(np.array(tried, dtype=np.float64), rows, why_stopped(endings), expected, seed)
 
 
 def _sizes(sizes: Sequence[int] | None, count: int | None) -> list[int]:

@@ -11,9 +11,8 @@ import numpy as np
 
 from firstlight import seeds
 from firstlight.guard import Snapshot
-from firstlight.ranges.curve.read import Curve, read_curve
+from firstlight.ranges.curve.read import Curve
 from firstlight.ranges.trainable import (
-    Measured,
     ModelStep,
     Step,
     StepProgress,
@@ -41,10 +40,9 @@ def learning_rate(
     generators: Iterable[Any] = (),
     progress: StepProgress | None = None,
 ) -> Curve:
-    """Measure the training loss over the learning rate and read bounds off the curve.
+    """Measure the training loss over the learning rate; the curve's ``bounds`` are read off it.
 
-    This is ``measure_learning_rate`` followed by ``read_curve``. The rates are
-    ηᵢ = low · (high / low)^(i / (k − 1)), both ends included. The loss of a rate is
+    The rates are ηᵢ = low · (high / low)^(i / (k − 1)), both ends included. The loss of a rate is
 
     - ``ramp``: that of its one step, before the update;
     - ``plateaus``: the mean over the second half of its steps, the weights going on from rate to
@@ -96,50 +94,6 @@ def learning_rate(
 
     Source: L. N. Smith, "Cyclical learning rates for training neural networks" (2017), section 3.3.
     """
-    measured = measure_learning_rate(
-        step,
-        batches,
-        low=low,
-        high=high,
-        mode=mode,
-        candidates=candidates,
-        steps=steps,
-        repeats=repeats,
-        seed=seed,
-        reset=reset,
-        generators=generators,
-        progress=progress,
-    )
-    bounds = read_curve(measured.values, measured.losses, seed=seed)
-    return Curve(measured.values, measured.losses, bounds, measured.stopped)
-
-
-def measure_learning_rate(
-    step: Step | ModelStep,
-    batches: Iterable[Any],
-    *,
-    low: float = 1e-7,
-    high: float = 10.0,
-    mode: Mode = "ramp",
-    candidates: int | Sequence[float] | None = None,
-    steps: int | None = None,
-    repeats: int = 1,
-    seed: int = 0,
-    reset: Callable[[], object] | None = None,
-    generators: Iterable[Any] = (),
-    progress: StepProgress | None = None,
-) -> Measured:
-    """Measure the training loss over the learning rate, and read nothing off it.
-
-    Args, Raises: those of ``learning_rate``; ``seed`` is of the order of listed batches alone.
-
-    Returns:
-        Rates of shape (k,) and losses of shape (repeats, k).
-
-    Example:
-        >>> measure_learning_rate(lambda batch, lr: 1 - lr, [0], candidates=[0.25, 0.5]).losses
-        array([[0.75, 0.5 ]])
-    """
     plan = sweep_plan(mode, low, high, candidates, steps, _pass_length(batches))
     check_repeats(step, batches, repeats, reset, restarts=plan.restart)
     generators, rows, endings = list(generators), [], []
@@ -152,7 +106,7 @@ def measure_learning_rate(
             row, ending = _sweep(trainable, plan, new_stream, rng_state, progress)
             rows.append(row)
             endings.append(ending)
-    return Measured(plan.values, np.array(rows), why_stopped(endings))
+    return Curve(plan.values, np.array(rows), why_stopped(endings), seed=seed)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from firstlight.guard import Snapshot
 from firstlight.ranges.algorithm import BlockName
 from firstlight.ranges.batch_range import LARGEST, SMALLEST, Trainings, with_micro_batch
 from firstlight.ranges.batches import Make, Samples, budget
-from firstlight.ranges.curve.read import CANNOT_TELL, UNKNOWN, Curve, read_curve
+from firstlight.ranges.curve.read import CANNOT_TELL, UNKNOWN, Curve
 from firstlight.ranges.curve.sizes import FLAT, LARGER, SizeBounds, read_sizes
 from firstlight.ranges.noise_scale import gradient_noise_scale
 from firstlight.ranges.trainable import (
@@ -302,8 +302,7 @@ def _curve(losses: Losses, seed: int) -> Curve:
     stopped = None
     if diverged.size:
         stopped = f"The loss was not finite with batch size {diverged[0]:g}."
-    bounds = read_curve(values, table, seed=seed, direction="rising")
-    return Curve(values, table, bounds, stopped)
+    return Curve(values, table, stopped, "rising", seed)
 
 
 def _reason(

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,30 +10,12 @@ from torch import Tensor, nn
 
 from firstlight.guard import Snapshot
 from firstlight.train.loop import Loss, accumulate, map_tensors
-from firstlight.types import Floats
 
 Step = Callable[[Any, float], Any]
 """Batch and learning rate → the training loss of that step, before its update."""
 
 StepProgress = Callable[[float, float], object]
 """Called after each step with the value tried and the step's loss."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The losses of a range test, from which nothing has been read yet; see ``read_curve``.
-
-    Args:
-        values: shape (k,), strictly increasing: learning rates or batch sizes.
-        losses: shape (repeats, k), not finite where a repeat diverged.
-        stopped: why a sweep ended early, one sentence, or None.
-
-    Example: see ``measure_learning_rate``.
-    """
-
-    values: Floats
-    losses: Floats
-    stopped: str | None = None
 
 
 class ModelStep:

@@ -5,5 +5,6 @@
 
 Why not numba: the same training written for numba (``benchmarks/ensemble_numba.py``), with lanes,
 threads and shuffle likewise inside one compiled function, reaches RATIO of this code's rate. It
-takes about 8 s of processor time to compile where this code takes 1 s, and cannot be cached.
+takes about 8 s of processor time to compile where this code takes 1 s, and numba keeps no code
+that was built from text on disk.
 """

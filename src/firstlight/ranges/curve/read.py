@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -122,24 +123,30 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Curve:
-    """A measured range curve and what was read off it.
+    """A measured range curve; nothing is read off it before ``bounds`` is asked for.
 
     Args:
-        values: shape (k,), strictly increasing.
+        values: shape (k,), strictly increasing: learning rates or batch sizes.
         losses: shape (repeats, k), not finite where a repeat diverged.
-        bounds: what was read.
         stopped: why the sweep ended early, one sentence, or None.
+        direction: in which the loss is expected to move over the values; see ``read_curve``.
+        seed: of the intervals of the bounds.
 
     Example:
-        >>> x, y = np.logspace(-5, 0, 5), np.ones((1, 5))
-        >>> Curve(x, y, read_curve(x, y)).bounds.verdict
+        >>> Curve(np.logspace(-5, 0, 5), np.ones((1, 5))).bounds.verdict
         'cannot tell'
     """
 
     values: Floats
     losses: Floats
-    bounds: Bounds
     stopped: str | None = None
+    direction: Direction = "falling"
+    seed: int = 0
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """What ``read_curve`` reads off the curve."""
+        return read_curve(self.values, self.losses, direction=self.direction, seed=self.seed)
 
 
 def read_curve(

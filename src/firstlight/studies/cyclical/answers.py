@@ -197,16 +197,20 @@ def _clear(record: Record) -> str:
     facts, policies = record.facts, record.config["policies"]
     best = max(policies, key=lambda policy: facts.value("best_accuracy", policy=policy))
     accuracy = value(facts.get("best_accuracy", policy=best), "percent")
-    clear, pairs = [], list(combinations(policies, 2))
+    beaten: dict[str, list[str]] = {}
+    pairs = list(combinations(policies, 2))
     for first, second in pairs:
         sign = direction(facts.pair("difference", first, second))
-        better, worse = (first, second) if sign > 0 else (second, first)
         if sign:
-            clear.append(f"{POLICY[better].long} is better than {POLICY[worse].long}")
+            better, worse = (first, second) if sign > 0 else (second, first)
+            beaten.setdefault(POLICY[better].long, []).append(POLICY[worse].long)
+    clear = "; ".join(
+        f"{better} is better than {listed(worse)}" for better, worse in beaten.items()
+    )
+    left = len(pairs) - sum(map(len, beaten.values()))
     said = [
         f"Of all policies, {POLICY[best].long} has the highest validation accuracy, {accuracy}.",
-        f"On the test set {listed(clear)}." if clear else "",
-        f"Of {counted(len(pairs), 'difference')}, {number(len(pairs) - len(clear))} could not be "
-        "distinguished from zero.",
+        f"On the test set {clear}." if clear else "",
+        f"{left} of {counted(len(pairs), 'difference')} could not be distinguished from zero.",
     ]
     return " ".join(filter(None, said if pairs else said[:1]))

@@ -164,13 +164,13 @@ def range_trial(spec: RangeTrial, context: Context, tick: Tick) -> TrialResult:
     if spec.test == "ramp":
         total = max(5, round(config.ramp_epochs * passed))
         test = partial(
-            ranges.measure_learning_rate, low=config.rate_low, high=config.rate_high, steps=total
+            ranges.learning_rate, low=config.rate_low, high=config.rate_high, steps=total
         )
     else:
         steps = max(1, round(config.range_epochs * passed / len(rates)))
         total = steps * len(rates)
         test = partial(
-            ranges.measure_learning_rate, mode=config.range_mode, candidates=rates, steps=steps
+            ranges.learning_rate, mode=config.range_mode, candidates=rates, steps=steps
         )
     with _step(config, spec.repeat, 1.0, total, config.batch_size, context) as step:
         curve = test(step, loader, progress=_count(tick, total))
@@ -190,7 +190,7 @@ def batch_trial(spec: BatchTrial, context: Context, tick: Tick) -> TrialResult:
         length = {"epochs": config.batch_epochs}
         updates = max(1, round(config.batch_epochs * len(data[0]) / size))
     with _step(config, spec.repeat, spec.rate, updates, size, context) as step:
-        curve = ranges.measure_batch_size(
+        curve = ranges.batch_size(
             step, data, lr=spec.rate, sizes=[size], micro_batch=min(config.micro_batch, size),
             seed=seeds.integer(config.seed, "batch size", spec.repeat),
             progress=_count(tick, updates), **length,
