@@ -83,6 +83,7 @@ def test_ctrl_c_while_putting_back_waits_until_all_is_back() -> None:
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_any_moment_leaves_nothing_behind() -> None:
     model, optimizer = made("tied", "sgd", 1)
     before = fingerprint(model, optimizer)

@@ -131,7 +131,7 @@ with torch.random.fork_rng():
     SEQUENCE = nn.Sequential(nn.Linear(6, 40), nn.Sigmoid(), nn.LayerNorm(40), nn.Linear(40, 2))
 
 
-@pytest.mark.parametrize("batch", [1, 7, 61])
+@pytest.mark.parametrize("batch", [pytest.param(1, marks=pytest.mark.slow), 7, 61])
 @pytest.mark.parametrize(
     ("model", "shape", "axis"),
     [(CONVOLUTIONAL, (61, 3, 30, 40), 1), (SEQUENCE, (61, 9, 6), 2)],

@@ -28,7 +28,7 @@ _FAST = {"reassoc", "contract", "nsz"}
 
 
 @register_jitable
-def _outside(value: Any, low: Any, high: Any) -> bool:
+def _outside(value: Any, low: Any, high: Any) -> Any:
     """Say whether a value is saturated; which bounds are None is decided when the code is compiled."""
     if low is not None:
         return (value <= low) or (value >= high)

@@ -181,7 +181,7 @@ def two_digits(value: float) -> float:
     Trainings use bounds so rounded; no curve is more exact.
 
     Example:
-        >>> two_digits(0.00765), two_digits(1234.0)
+        >>> two_digits(0.00766), two_digits(1234.0)
         (0.0077, 1200.0)
     """
     return float(f"{value:.2g}")
