@@ -31,24 +31,20 @@ def _check_number(name: str, value: object, spec: Field[Any]) -> None:
         raise ConfigError(f"{name}: expected {bounds}{unit}, got {value}; change {name}")
 
 
-def _check_numbers(name: str, values: object, spec: Field[Any]) -> None:
+def _check_each(name: str, values: object, spec: Field[Any]) -> None:
+    """Check a tuple of numbers, or of names among the field's choices: some, each once."""
+    choices = spec.metadata.get("choices")
+    expected = f"one or more of {', '.join(choices)}" if choices else "one or more numbers"
     if not isinstance(values, tuple) or not values:
-        raise ConfigError(f"{name}: expected one or more numbers, got {values!r}; give {name} some")
+        raise ConfigError(f"{name}: expected {expected}, got {values!r}; give {name} some")
     for index, value in enumerate(values):
-        _check_number(f"{name}[{index}]", value, spec)
+        if choices is None:
+            _check_number(f"{name}[{index}]", value, spec)
+        elif value not in choices:
+            expected = f"one of {', '.join(choices)}"
+            raise ConfigError(f"{name}[{index}]: expected {expected}, got {value!r}")
     if len(set(values)) != len(values):
         raise ConfigError(f"{name}: expected each value once, got {', '.join(map(str, values))}")
-
-
-def _check_choices(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if not isinstance(value, tuple) or not value:
-        raise ConfigError(f"{name}: expected one or more of {', '.join(choices)}, got {value!r}")
-    for index, item in enumerate(value):
-        if item not in choices:
-            expected = ", ".join(choices)
-            raise ConfigError(f"{name}[{index}]: expected one of {expected}, got {item!r}")
-    if len(set(value)) != len(value):
-        raise ConfigError(f"{name}: expected each value once, got {', '.join(value)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +61,10 @@ class Config:
     def __post_init__(self) -> None:
         for spec in fields(self):
             value = getattr(self, spec.name)
-            if "low" in spec.metadata:
-                many = isinstance(spec.default, tuple)
-                (_check_numbers if many else _check_number)(spec.name, value, spec)
-            elif "choices" in spec.metadata:
-                _check_choices(spec.name, value, spec.metadata["choices"])
+            if isinstance(spec.default, tuple):
+                _check_each(spec.name, value, spec)
+            elif "low" in spec.metadata:
+                _check_number(spec.name, value, spec)
             elif "options" in spec.metadata and value not in spec.metadata["options"]:
                 expected = " or ".join(spec.metadata["options"])
                 raise ConfigError(f"{spec.name}: expected {expected}, got {value!r}")

@@ -10,7 +10,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "firstlight"
 
 FLOORS = (
-    ("errors", "types"),
+    ("errors", "types", "torch_private"),
     ("record", "seeds", "config"),
     ("text", "stats"),
     ("data", "models", "margin", "init", "meanfield", "probing", "schedules", "guard", "plotting"),

@@ -41,31 +41,20 @@ def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
 def _dispatch(arguments: list[str]) -> int:
     if not arguments:
         raise ConfigError(f"command: expected one of {', '.join(COMMANDS)}, got none; try --help")
-    name, rest = arguments[0], arguments[1:]
-    if name in ("-h", "--help"):
-        print(USAGE)
-        return 0
-    if name == "--version":
-        print(f"firstlight {__version__}")
+    name, *rest = arguments
+    if name in ("-h", "--help", "--version"):
+        print(f"firstlight {__version__}" if name == "--version" else USAGE)
         return 0
     if name not in COMMANDS:
         raise ConfigError(f"command: expected one of {', '.join(COMMANDS)}, got {name!r}")
-    module = import_module(f"firstlight.cli.{name.replace('-', '_')}")
-    status: int = module.main(rest)
+    status: int = import_module(f"firstlight.cli.{name.replace('-', '_')}").main(rest)
     return status
 
 
-def _say(error: Exception) -> None:
-    text = " ".join(str(error).split())
-    print(f"firstlight: {text}", file=sys.stderr)
-
-
-def _os_error(error: OSError) -> FirstlightError:
-    """Return one line for an error of the operating system."""
-    what = error.strerror or str(error)
-    where = f"{error.filename}: " if error.filename else ""
-    advice = "free some space" if "space" in what.lower() else "choose another place"
-    return FirstlightError(f"{where}expected to read or write here, got {what!r}; {advice}")
+def _failed(status: int, words: str) -> int:
+    """Say in one line what went wrong, and return the exit code."""
+    print(f"firstlight: {' '.join(words.split())}", file=sys.stderr)
+    return status
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -81,22 +70,16 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:
-        _say(
-            FirstlightError(
-                "stopped; what had finished is kept, the same command goes on from there"
-            )
-        )
-        return 130
-    except TrialError as error:
-        _say(error)
-        return 1
+        kept = "what had finished is kept, the same command goes on from there"
+        return _failed(130, f"stopped; {kept}")
     except FirstlightError as error:
-        _say(error)
-        return 2
+        return _failed(1 if isinstance(error, TrialError) else 2, str(error))
     except BrokenPipeError:
         # The reader of our output went away: nothing is left to say to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        _say(_os_error(error))
-        return 2
+        what = error.strerror or str(error)
+        where = f"{error.filename}: " if error.filename else ""
+        advice = "free some space" if "space" in what.lower() else "choose another place"
+        return _failed(2, f"{where}expected to read or write here, got {what!r}; {advice}")

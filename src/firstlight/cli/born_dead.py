@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from firstlight.cli.parsing import parse
 from firstlight.errors import ConfigError
-from firstlight.record.files import to_json
 from firstlight.studies.dying_relu.config import Init
 
 LIMITS = {"width": (1, 1000), "depth": (2, 1000), "inputs": (1, 1000), "networks": (1, 100_000_000)}
@@ -56,59 +55,43 @@ def _check(options: BornDead) -> None:
         )
 
 
-def _known(options: BornDead) -> dict[str, float | None]:
-    """Return what theory knows; None where it knows nothing."""
-    from firstlight.ensemble import theory
-
-    shape = (options.width, options.depth)
-    normal = options.init in theory.NORMAL
-    return {
-        "exact": theory.exact(*shape, options.inputs) if normal else None,
-        "lower_bound": theory.lower_bound(*shape) if normal and options.inputs == 1 else None,
-        "upper_bound": theory.upper_bound(*shape) if options.init in theory.SYMMETRIC else None,
-    }
-
-
-def _advice(options: BornDead) -> str:
-    from firstlight.ensemble import theory
-
-    if options.init not in theory.SYMMETRIC:
-        return f"No bound is known for {options.init}, hence no safe width."
-    width = theory.safe_width(options.depth, options.risk)
-    bound = theory.upper_bound(width, options.depth)
-    return (
-        f"At depth {options.depth}, width {width} or more is born dead with probability at most "
-        f"{bound:.3g}, within the accepted {options.risk:g}."
-    )
-
-
 def main(arguments: list[str]) -> int:
     """Run the command and return its exit code."""
     options = parse(BornDead, arguments, "firstlight born-dead")
     _check(options)
 
     from firstlight.cli import terminal
-    from firstlight.ensemble import born_dead as dead
-    from firstlight.ensemble import theory
+    from firstlight.ensemble import born_dead, theory
     from firstlight.ensemble.spec import Network
-    from firstlight.record import Fact
+    from firstlight.record.facts import Fact
+    from firstlight.record.files import to_json
 
-    network = Network((options.inputs, *[options.width] * (options.depth - 1), 1))
+    width, depth, init = options.width, options.depth, options.init
+    network = Network((options.inputs, *[width] * (depth - 1), 1))
     with terminal.progress("born-dead") as report:
-        fact = theory.probability(
-            network, options.init, options.networks, options.seed, progress=report
-        )
-    known = _known(options)
+        fact = theory.probability(network, init, options.networks, options.seed, progress=report)
+    normal, symmetric = init in theory.NORMAL, init in theory.SYMMETRIC
+    known = {
+        "exact": theory.exact(width, depth, options.inputs) if normal else None,
+        "lower_bound": theory.lower_bound(width, depth) if normal and options.inputs == 1 else None,
+        "upper_bound": theory.upper_bound(width, depth) if symmetric else None,
+    }
     if options.json:
         drawn = {"probability": fact.value, "low": fact.low, "high": fact.high}
         sys.stdout.write(to_json({**drawn, **known, "networks": fact.n}))
         return 0
-    rows = {"drawn": fact} | {
-        n.replace("_", " "): Fact(v) for n, v in known.items() if v is not None
-    }
-    title = f"P(born dead), width {options.width}, depth {options.depth}, {options.init}"
-    terminal.show(terminal.facts_table(rows.items(), title))
-    if not dead.is_exact(network, zero_bias=options.init not in ("torch", "rai")):
-        print(f"The domain is sampled at {dead.POINTS} points: read 'drawn' as an upper estimate.")
-    print(_advice(options))
+    there = {n.replace("_", " "): Fact(v) for n, v in known.items() if v is not None}
+    title = f"P(born dead), width {width}, depth {depth}, {init}"
+    terminal.show(terminal.facts_table([("drawn", fact), *there.items()], title))
+    if not born_dead.is_exact(network, zero_bias=init not in ("torch", "rai")):
+        points = born_dead.POINTS
+        print(f"The domain is sampled at {points} points: read 'drawn' as an upper estimate.")
+    if not symmetric:
+        print(f"No bound is known for {init}, hence no safe width.")
+        return 0
+    safe = theory.safe_width(depth, options.risk)
+    print(
+        f"At depth {depth}, width {safe} or more is born dead with probability at most "
+        f"{theory.upper_bound(safe, depth):.3g}, within the accepted {options.risk:g}."
+    )
     return 0

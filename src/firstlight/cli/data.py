@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from firstlight.cli.parsing import folder, parse
+from firstlight.cli.parsing import check_folder, parse
 from firstlight.errors import DataError
 
 ACTIONS = "usage: firstlight data list [--data DIR] | firstlight data fetch [NAME …]"
@@ -29,41 +29,43 @@ class Fetch:
     """Which data sets."""
 
 
-def _list(arguments: list[str]) -> int:
-    options = parse(List, arguments, "firstlight data list")
-    place = folder(options.data, "--data")
+def _list(arguments: list[str]) -> None:
+    place = parse(List, arguments, "firstlight data list").data
+    check_folder(place, "--data")
 
-    from firstlight import data
     from firstlight.cli.terminal import locations_table, show
+    from firstlight.data.official import SETS
+    from firstlight.data.sources import locate
 
-    rows = [row for name in data.SETS for row in data.locate(name, place)]
+    rows = [row for name in SETS for row in locate(name, place)]
     show(locations_table(rows))
     for row in rows:
         if row.problem is not None:
             raise DataError(row.problem)
-    return 0
 
 
-def _fetch(arguments: list[str]) -> int:
+def _fetch(arguments: list[str]) -> None:
     options = parse(Fetch, arguments, "firstlight data fetch")
 
-    from firstlight import data
-    from firstlight.cli.terminal import progress, show_place
+    from firstlight.cli.terminal import progress
+    from firstlight.data.download import fetch
 
     for name in options.names:
         with progress(name) as report:
-            place = data.fetch(name, report)
-        show_place(name, place)
-    return 0
+            place = fetch(name, report)
+        print(f"{name}: {place}")
 
 
 def main(arguments: list[str]) -> int:
     """Run the command and return its exit code."""
-    if arguments[:1] in (["-h"], ["--help"]):
+    action, rest = arguments[0] if arguments else None, arguments[1:]
+    if action in ("-h", "--help"):
         print(ACTIONS)
-        return 0
-    actions = {"list": _list, "fetch": _fetch}
-    if not arguments or arguments[0] not in actions:
-        got = repr(arguments[0]) if arguments else "none"
+    elif action == "list":
+        _list(rest)
+    elif action == "fetch":
+        _fetch(rest)
+    else:
+        got = "none" if action is None else repr(action)
         raise DataError(f"data: expected list or fetch, got {got}; see 'firstlight data --help'")
-    return actions[arguments[0]](arguments[1:])
+    return 0

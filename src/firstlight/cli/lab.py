@@ -1,13 +1,12 @@
 """``firstlight lab``: the studies, and one page with all the answers."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from firstlight.cli.parsing import folder, parse
+from firstlight.cli.parsing import check_folder, parse
 from firstlight.config import Preset
 from firstlight.studies import REGISTRY, study_of
 
@@ -41,32 +40,25 @@ def main(arguments: list[str]) -> int:
     options = parse(Lab, arguments, "firstlight lab")
     names = list(dict.fromkeys(options.studies)) or list(REGISTRY)
     configs = [study_of(name).config.preset(options.preset, seed=options.seed) for name in names]
-    data = folder(options.data, "--data")
+    check_folder(options.data, "--data")
 
-    from firstlight.report import page as report
     from firstlight.cli import terminal
     from firstlight.cli.running import find_data, pick_device, run_study
-    from firstlight.record import RECORD_FILE
+    from firstlight.record.record import RECORD_FILE
+    from firstlight.report import page
 
     device = pick_device(options.device)
-    datasets = {config.study: find_data(config, data) for config in configs}
-    stand_in = any(dataset is not None and dataset.notice for dataset in datasets.values())
-    suffix = "-digits" if stand_in else ""
+    datasets = [find_data(config, options.data) for config in configs]
+    suffix = "-digits" if any(d is not None and d.notice for d in datasets) else ""
     out = options.out or Path("runs") / f"{options.preset}-seed{options.seed}{suffix}"
     records = [
-        run_study(config, out, device=device, dataset=datasets[config.study]) for config in configs
+        run_study(config, out, device=device, dataset=dataset)
+        for config, dataset in zip(configs, datasets, strict=True)
     ]
-    page = out / report.PAGE_FILE
-    if not _is_newer(page, out.glob(f"*/{RECORD_FILE}")):
-        page = report.write(out)
+    path = out / page.PAGE_FILE
+    made = path.stat().st_mtime_ns if path.exists() else 0
+    if not all(record.stat().st_mtime_ns < made for record in out.glob(f"*/{RECORD_FILE}")):
+        path = page.write(out)  # it is not newer than every record
     terminal.show(terminal.answers_table(records))
-    terminal.show_place("report", page.resolve())
+    print(f"report: {path.resolve()}")
     return 0
-
-
-def _is_newer(page: Path, records: Iterable[Path]) -> bool:
-    """Say whether the page was made after every record, so that it need not be made again."""
-    if not page.exists():
-        return False
-    made = page.stat().st_mtime_ns
-    return all(record.stat().st_mtime_ns < made for record in records)

@@ -2,10 +2,10 @@
 
 import contextlib
 import io
-import re
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import tyro
 
@@ -13,26 +13,15 @@ from firstlight.errors import ConfigError
 
 T = TypeVar("T")
 
-_BOX = re.compile(r"^[╭╰│─╮╯|\s]+|[╭╰│─╮╯|\s]+$")
+WORDS = {
+    "Error parsing ": "",
+    "invalid literal for int() with base 10:": "expected a whole number, got",
+    "could not convert string to float:": "expected a number, got",
+}
+"""What stands in messages of tyro and Python → what is printed instead."""
 
 
-def _one_line(box: str, prog: str) -> str:
-    """Return the first paragraph of tyro's framed message as one line."""
-    words = []
-    for line in box.splitlines()[1:]:
-        text = _BOX.sub("", line)
-        if not text:
-            break
-        words.append(text)
-    said = " ".join(words) or "the arguments do not fit"
-    said = said.replace("Error parsing ", "").replace(
-        "invalid literal for int() with base 10:", "expected a whole number, got"
-    )
-    said = said.replace("could not convert string to float:", "expected a number, got")
-    return f"{said.rstrip('.')}; see '{prog} --help'"
-
-
-def parse(kind: Callable[..., T], arguments: list[str], prog: str, default: Any = None) -> T:
+def parse(kind: Callable[..., T], arguments: list[str], prog: str) -> T:
     """Return the dataclass ``kind`` filled from ``arguments``.
 
     Raises:
@@ -42,22 +31,20 @@ def parse(kind: Callable[..., T], arguments: list[str], prog: str, default: Any 
     box = io.StringIO()
     try:
         with contextlib.redirect_stderr(box):
-            return tyro.cli(
-                kind,
-                prog=prog,
-                args=arguments,
-                default=default,
-                config=(tyro.conf.FlagCreatePairsOff,),
-            )
+            return tyro.cli(kind, prog=prog, args=arguments, config=(tyro.conf.FlagCreatePairsOff,))
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        raise ConfigError(_one_line(box.getvalue(), prog)) from None
+        # The message is the first paragraph in tyro's frame.
+        lines = (line.strip("╭╰│─╮╯| ") for line in box.getvalue().splitlines()[1:])
+        words = " ".join(takewhile(bool, lines)) or "the arguments do not fit"
+        for theirs, ours in WORDS.items():
+            words = words.replace(theirs, ours)
+        raise ConfigError(f"{words.rstrip('.')}; see '{prog} --help'") from None
 
 
-def folder(path: Path | None, option: str) -> Path | None:
-    """Return an existing folder given by the user, or raise ``ConfigError``."""
+def check_folder(path: Path | None, option: str) -> None:
+    """Raise ``ConfigError`` where the user named something that is no folder."""
     if path is not None and not path.is_dir():
         found = "a file" if path.exists() else "no such folder"
         raise ConfigError(f"{option}: expected a folder, got {path} ({found}); check the path")
-    return path

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from firstlight.cli.parsing import folder, parse
+from firstlight.cli.parsing import check_folder, parse
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,10 @@ class Report:
 
 def main(arguments: list[str]) -> int:
     """Run the command and return its exit code."""
-    options = parse(Report, arguments, "firstlight report")
-    place = folder(options.dir, "DIR")
+    place = parse(Report, arguments, "firstlight report").dir
+    check_folder(place, "DIR")
 
-    from firstlight.report import page as report
-    from firstlight.cli.terminal import show_place
+    from firstlight.report import page
 
-    show_place("report", report.write(place or Path()).resolve())
+    print(f"report: {page.write(place).resolve()}")
     return 0

@@ -8,10 +8,9 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from firstlight.cli.parsing import folder, parse
+from firstlight.cli.parsing import check_folder, parse
 from firstlight.config import Config, Preset
 from firstlight.errors import ConfigError
-from firstlight.record.files import to_json
 from firstlight.studies import REGISTRY, study_of
 
 USAGE = f"""usage: firstlight run STUDY [OPTIONS]
@@ -23,24 +22,16 @@ studies: {", ".join(REGISTRY)}"""
 
 def _options(kind: type[Config], preset: str) -> Any:
     """Return the dataclass of the command's options, with the preset's values as defaults."""
-
-    def option(kind: Any, text: str) -> Any:
-        return Annotated[kind, tyro.conf.arg(help=text)]
-
-    default = kind.preset(preset)
-    return make_dataclass(
-        "Run",
-        [
-            ("config", Annotated[kind, tyro.conf.arg(name="")], default),
-            ("preset", option(Preset, "Where the defaults below come from."), preset),
-            ("out", option(Path | None, "The run folder; by default one for each config."), None),
-            ("json", option(bool, "Print the record, without arrays, and nothing else."), False),
-            ("data", option(Path | None, "A folder with the data sets."), None),
-            ("device", option(Literal["auto", "cpu", "cuda"], "Where networks train."), "auto"),
-        ],
-        frozen=True,
-        namespace={"__doc__": kind.__doc__},
-    )
+    rows = {
+        "preset": (Preset, preset, "Where the defaults below come from."),
+        "out": (Path | None, None, "The run folder; by default one for each config."),
+        "json": (bool, False, "Print the record, without arrays, and nothing else."),
+        "data": (Path | None, None, "A folder with the data sets."),
+        "device": (Literal["auto", "cpu", "cuda"], "auto", "Where networks train."),
+    }
+    config = "config", Annotated[kind, tyro.conf.arg(name="")], kind.preset(preset)
+    options = [(n, Annotated[t, tyro.conf.arg(help=h)], d) for n, (t, d, h) in rows.items()]
+    return make_dataclass("Run", [config, *options], namespace={"__doc__": kind.__doc__})
 
 
 def _preset(arguments: list[str]) -> str:
@@ -53,12 +44,6 @@ def _preset(arguments: list[str]) -> str:
     return "quick"
 
 
-def _default_folder(config: Config, data: str) -> Path:
-    """Return a folder of this config's own, so that two configs never meet."""
-    text = to_json({"config": config.as_dict(), "data": data})
-    return Path("runs") / f"{config.study}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-
-
 def main(arguments: list[str]) -> int:
     """Run the command and return its exit code."""
     if not arguments:
@@ -69,21 +54,23 @@ def main(arguments: list[str]) -> int:
     kind = study_of(arguments[0]).config
     command = f"firstlight run {kind.study}"
     options = parse(_options(kind, _preset(arguments)), arguments[1:], command)
-    data = folder(options.data, "--data")
+    check_folder(options.data, "--data")
 
     from firstlight.cli import terminal
     from firstlight.cli.running import find_data, pick_device, run_study
+    from firstlight.record.files import to_json
 
-    dataset = find_data(options.config, data)
-    identity = "" if dataset is None else dataset.fingerprint
-    out = options.out or _default_folder(options.config, identity)
-    device = pick_device(options.device)
-    record = run_study(options.config, out, device=device, dataset=dataset)
+    config: Config = options.config
+    dataset = find_data(config, options.data)
+    # Each config has a folder of its own, so that two never meet.
+    identity = {"config": config.as_dict(), "data": dataset.fingerprint if dataset else ""}
+    digest = hashlib.sha256(to_json(identity).encode()).hexdigest()[:8]
+    out = options.out or Path("runs") / f"{config.study}-{digest}"
+    record = run_study(config, out, device=pick_device(options.device), dataset=dataset)
     if options.json:
         sys.stdout.write(to_json(record.as_dict()))
         return 0
-    terminal.show(
-        terminal.facts_table(record.facts.items(), kind.study), terminal.answers_table([record])
-    )
-    terminal.show_place("record", (out / kind.study).resolve())
+    facts = terminal.facts_table(record.facts.items(), config.study)
+    terminal.show(facts, terminal.answers_table([record]))
+    print(f"record: {(out / config.study).resolve()}")
     return 0

@@ -1,10 +1,18 @@
-"""The margin classifier: perceptron criterion and hinge loss as a scikit-learn estimator."""
+"""The margin classifier: perceptron criterion and hinge loss as a scikit-learn estimator.
 
+Dense and sparse data share one compiled loop, ``one_pass``.
+"""
+
+import math
 import warnings
+from collections.abc import Callable
+from functools import cache
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, compute_class_weight
@@ -13,7 +21,6 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from firstlight.margin.loop import Outcome, Task, class_pairs, rows, train
 from firstlight.types import Floats, Numbers
 
 
@@ -118,8 +125,8 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         self._validate_params()
         warm = self.warm_start and hasattr(self, "coef_")
         X, y = self._checked(X, y, reset=not warm)
-        outcome = self._learn(X, y, np.unique(y), sample_weight, int(self.max_epochs), warm)
-        if not outcome.converged:
+        self._learn(X, y, np.unique(y), sample_weight, int(self.max_epochs), warm)
+        if not self.converged_:
             warnings.warn(
                 f"not converged after max_epochs={self.max_epochs} epochs: the last one still made "
                 "updates; raise max_epochs, unless no line separates the classes by the margin",
@@ -190,18 +197,12 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         return np.asarray(known)
 
     def _learn(
-        self,
-        X: Any,
-        y: Numbers,
-        classes: Numbers,
-        sample_weight: Any,
-        max_epochs: int,
-        warm: bool,
-    ) -> Outcome:
+        self, X: Any, y: Numbers, classes: Numbers, sample_weight: Any, max_epochs: int, warm: bool
+    ) -> None:
         """Train from the present weights or from zero; set the attributes only at the end."""
         task = self._task(X, y, classes, sample_weight)
-        shape = (task.positive.size, X.shape[1])
-        W, b = np.zeros(shape), np.zeros(shape[0])
+        k = task.positive.size
+        W, b = np.zeros((k, X.shape[1])), np.zeros(k)
         if warm:
             if not np.array_equal(self.classes_, classes):
                 raise ValueError(
@@ -210,30 +211,33 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
                 )
             W, b = self.coef_.copy(), self.intercept_.copy()
         shuffle = check_random_state(self.random_state).permutation if self.shuffle else None
-        outcome = train(rows(X), task, W, b, max_epochs, shuffle)
+        outcome = _train(task, W, b, max_epochs, shuffle)
         self.classes_, self.coef_, self.intercept_ = classes, W, b
-        self.n_iter_, self.converged_ = outcome.epochs, outcome.converged
-        self.n_updates_ = outcome.updates
-        return outcome
+        self.n_iter_, self.converged_, self.n_updates_ = outcome
 
-    def _task(self, X: Any, y: Numbers, classes: Numbers, sample_weight: Any) -> Task:
+    def _task(self, X: Any, y: Numbers, classes: Numbers, sample_weight: Any) -> "_Task":
         k = len(classes)
         if k < 2:
             raise ValueError(
                 f"y: expected at least 2 classes, got {k} class; add samples of another class"
             )
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        if (weights < 0).any():
-            i = int(np.flatnonzero(weights < 0)[0])
+        for i in np.flatnonzero(weights < 0)[:1]:
             raise ValueError(
                 f"sample_weight[{i}]: expected at least 0, got {weights[i]}; change it"
             )
-        balance = compute_class_weight(self.class_weight, classes=classes, y=y)
-        return Task(
+        balance = compute_class_weight(self.class_weight, classes=classes, y=y).astype(np.float64)
+        if not (np.isfinite(balance).all() and (balance >= 0).all()):
+            raise ValueError(
+                f"class_weight: expected finite numbers of at least 0, got {balance.tolist()}; "
+                "change class_weight"
+            )
+        return _Task(
+            *_rows(X),
             codes=np.searchsorted(classes, y).astype(np.intp),
             positive=np.arange(k, dtype=np.intp) if k > 2 else np.array([1], dtype=np.intp),
             sample_weight=weights,
-            class_weight=class_pairs(np.asarray(balance, dtype=np.float64)),
+            class_weight=np.column_stack([np.ones(k), balance]) if k > 2 else balance[None],
             margin=float(self.margin),
             learning_rate=float(self.learning_rate),
             fit_intercept=bool(self.fit_intercept),
@@ -244,3 +248,124 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+class _Task(NamedTuple):
+    """What k one-against-the-rest classifiers have to learn from n samples: ``one_pass``'s input."""
+
+    values: Floats  # (m,), the entries, row after row; row i is values[starts[i]:starts[i + 1]]
+    columns: Numbers  # (m,), the feature of each entry; (d,) where shared
+    starts: Numbers  # (n + 1,)
+    shared: bool  # whether every row has the same columns, as dense data have
+    codes: NDArray[np.intp]  # (n,), the class of each sample as an index
+    positive: NDArray[np.intp]  # (k,), the class for which each classifier says +1
+    sample_weight: Floats  # (n,), at least 0
+    class_weight: Floats  # (k, 2), of the negative and of the positive samples
+    margin: float
+    learning_rate: float
+    fit_intercept: bool
+
+
+def _rows(X: Any) -> tuple[Floats, Numbers, Numbers, bool]:
+    """Return the first four fields of a task for a float64 array or CSR matrix; no copy of X."""
+    if issparse(X):
+        return X.data, X.indices, X.indptr, False
+    n, d = X.shape
+    # SciPy's own choice of index type, so that dense and sparse data share one compiled loop.
+    kind = np.int32 if X.size <= np.iinfo(np.int32).max else np.int64
+    starts = np.arange(n + 1, dtype=kind) * kind(d)
+    return np.ascontiguousarray(X).reshape(-1), np.arange(d, dtype=kind), starts, True
+
+
+def _train(
+    task: _Task, W: Floats, b: Floats, max_epochs: int, shuffle: Callable[[int], Numbers] | None
+) -> tuple[int, bool, NDArray[np.int64]]:
+    """Move W and b in place until an epoch makes no update; return epochs, whether so, updates."""
+    order = np.arange(task.codes.size, dtype=np.intp)
+    active, total = np.arange(b.size, dtype=np.intp), np.zeros(b.size, dtype=np.int64)
+    epoch = 0
+    while active.size and epoch < max_epochs:
+        epoch += 1
+        if shuffle is not None:
+            order = shuffle(order.size).astype(np.intp, copy=False)
+        updates = np.zeros_like(total)
+        bad = _run_pass(*task, order, active, W, b, updates)
+        if bad >= 0:
+            raise _overflow(f"epoch {epoch}, sample {bad}: expected a finite decision value")
+        total += updates
+        active = active[updates[active] > 0]  # a classifier without an update never moves again
+    if not (np.isfinite(W).all() and np.isfinite(b).all()):
+        raise _overflow(f"epoch {epoch}: expected finite weights")
+    return epoch, active.size == 0, total
+
+
+def _overflow(what: str) -> ValueError:
+    advice = "scale the features (e.g. StandardScaler) or lower learning_rate and weights"
+    return ValueError(f"{what}, got an overflow of float64; {advice}")
+
+
+def one_pass(
+    values: Floats,
+    columns: Numbers,
+    starts: Numbers,
+    shared: bool,
+    codes: NDArray[np.intp],
+    positive: NDArray[np.intp],
+    sample_weight: Floats,
+    class_weight: Floats,
+    margin: float,
+    learning_rate: float,
+    fit_intercept: bool,
+    order: NDArray[np.intp],
+    active: NDArray[np.intp],
+    W: Floats,
+    b: Floats,
+    updates: NDArray[np.int64],
+) -> int:
+    """Visit the samples in ``order``, move W and b, count updates; plain Python, made to compile.
+
+    Returns the sample whose w·x + b is not finite, or −1 where all are.
+    """
+    for i in order:
+        x = values[starts[i] : starts[i + 1]]
+        where = columns if shared else columns[starts[i] : starts[i + 1]]
+        for c in active:
+            w, score = W[c], 0.0
+            for p in range(x.size):
+                score += w[where[p]] * x[p]
+            score += b[c]
+            if not math.isfinite(score):
+                return int(i)
+            side = 1 if codes[i] == positive[c] else 0
+            y = 2.0 * side - 1.0
+            # This order of products is scikit-learn's, so that the weights agree in every bit.
+            step = learning_rate * y * (class_weight[c, side] * sample_weight[i])
+            # A step of nothing is no update: a sample of weight 0 must not hold up the end.
+            if y * score > margin or step == 0.0:
+                continue
+            updates[c] += 1
+            for p in range(x.size):
+                w[where[p]] += x[p] * step
+            if fit_intercept:
+                b[c] += step
+    return -1
+
+
+@cache
+def _compiled(keep: bool) -> Callable[..., int]:
+    """Return ``one_pass`` as machine code, kept on disk where ``keep`` and a folder allow it."""
+    from numba import njit
+
+    loop: Callable[..., int]
+    try:
+        loop = njit(cache=keep)(one_pass)
+    except RuntimeError:  # numba found no folder that it may write to
+        loop = njit()(one_pass)
+    return loop
+
+
+def _run_pass(*arguments: Any) -> int:
+    try:
+        return _compiled(True)(*arguments)
+    except OSError:  # the disk is full or the kept code unreadable; the loop itself opens no file
+        return _compiled(False)(*arguments)

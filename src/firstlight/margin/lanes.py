@@ -89,36 +89,6 @@ def _clear(Z: Any, W: Any, margin: Any, lane: Any) -> bool:
     return True
 
 
-@register_jitable
-def _load(signed: Any, r: Any, lane: Any, Z: Any, W: Any, before: Any) -> None:
-    """Put training set ``r`` into ``lane`` with w = 0."""
-    for k in range(W.shape[0]):
-        W[k, lane] = before[k, lane] = 0.0
-        for i in range(Z.shape[0]):
-            Z[i, k, lane] = signed[r, i, k]
-
-
-@register_jitable
-def _move(source: Any, target: Any, Z: Any, W: Any, before: Any) -> None:
-    """Close the gap at ``target`` with lane ``source``, and silence ``source``."""
-    for k in range(W.shape[0]):
-        W[k, target], before[k, target] = W[k, source], before[k, source]
-        W[k, source] = before[k, source] = 0.0
-        for i in range(Z.shape[0]):
-            Z[i, k, target] = Z[i, k, source]
-            Z[i, k, source] = 0.0
-
-
-@register_jitable
-def _note(history: Any, marks: Any, mark: Any, epoch: Any, last: Any, W: Any, lane: Any) -> Any:
-    """Keep a lane's weights for each checkpoint reached, all of them at its end; say the next."""
-    while mark < marks.shape[0] and (last or marks[mark] <= epoch):
-        for k in range(W.shape[0]):
-            history[mark, k] = W[k, lane]
-        mark += 1
-    return mark
-
-
 def _block(
     signed: Any, margin: Any, rate: Any, limit: Any, marks: Any, out: Any, scratch: Any
 ) -> None:
@@ -133,7 +103,7 @@ def _block(
     live, waiting = 0, 0
     while True:
         while live < LANES and waiting < count:
-            _load(signed, waiting, live, Z, W, before)
+            Z[:, :, live], W[:, live], before[:, live] = signed[waiting], 0.0, 0.0
             owner[live], epoch[live], mark[live] = waiting, 0, 0
             due[live] = marks[0] if stops else limit
             live, waiting = live + 1, waiting + 1
@@ -149,16 +119,16 @@ def _block(
             # Updates may cancel within an epoch: the same weights alone do not prove convergence.
             still = changed[lane] == 0 and _clear(Z, W, margin, lane)
             last, r = still or epoch[lane] >= limit, owner[lane]
-            mark[lane] = _note(history[r], marks, mark[lane], epoch[lane], last, W, lane)
+            while mark[lane] < stops and (last or marks[mark[lane]] <= epoch[lane]):
+                history[r, mark[lane]] = W[:, lane]
+                mark[lane] += 1
             due[lane] = marks[mark[lane]] if mark[lane] < stops else limit
             if last:
-                for k in range(W.shape[0]):
-                    weights[r, k] = W[k, lane]
-                epochs[r], converged[r] = epoch[lane], still
-                live -= 1
-                _move(live, lane, Z, W, before)
-                for row in range(4):
-                    table[row, lane] = table[row, live]
+                weights[r], epochs[r], converged[r] = W[:, lane], epoch[lane], still
+                live -= 1  # the last lane closes the gap, and falls silent where it was
+                Z[:, :, lane], W[:, lane], before[:, lane] = Z[:, :, live], W[:, live], before[:, live]
+                Z[:, :, live], W[:, live], before[:, live] = 0.0, 0.0, 0.0
+                table[:, lane] = table[:, live]
 
 
 def _scratch(points: int, features: int) -> tuple[Numbers, ...]:

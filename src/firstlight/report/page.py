@@ -24,25 +24,19 @@ PIXELS_PER_INCH = 96  # CSS's own definition
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure that has been drawn: its SVG, its words and its size in CSS pixels."""
+    """A figure that has been drawn: its SVG, its words, its size in CSS pixels, its number."""
 
     svg: bytes
     caption: str
     alt: str
     width: int
     height: int
+    number: int = 0
 
-
-@dataclass(frozen=True)
-class Picture:
-    """A drawn figure with its number on the page, as the ``figure`` macro needs it."""
-
-    number: int
-    source: str
-    caption: str
-    alt: str
-    width: int
-    height: int
+    @property
+    def source(self) -> str:
+        """Return the figure as an address that needs no file."""
+        return "data:image/svg+xml;base64," + base64.b64encode(self.svg).decode("ascii")
 
 
 @dataclass(frozen=True)
@@ -121,17 +115,14 @@ class View:
         """Return the paragraphs below an answer, computed from the record."""
         return [text.tie(words) for words in self._remarks.get(number, ())]
 
-    def figure(self, name: str) -> Picture | None:
+    def figure(self, name: str) -> Drawn | None:
         """Return a figure ready to be embedded; None where the record lacks what it shows."""
         names = [plot.name for plot in self._study.plots()]
         if name not in names:
             raise ValueError(f"figure: expected one of {', '.join(names)}, got {name!r}")
         if name not in self._drawn:
             return None
-        d = self._drawn[name]
-        source = "data:image/svg+xml;base64," + base64.b64encode(d.svg).decode("ascii")
-        number = next(self._numbering.figures)
-        return Picture(number, source, d.caption, d.alt, d.width, d.height)
+        return replace(self._drawn[name], number=next(self._numbering.figures))
 
     def sheet(self, name: str) -> Grid | None:
         """Return a table of the study ready to be placed; None where its `when` says no."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.ranges_shapes import FLAT, NOISES, RISING, SHAPES, WANDERING, Shape, sample, truth
-from firstlight.ranges.curve import read_curve
+from firstlight.ranges import read_curve
 from firstlight.seeds import generator
 
 pytestmark = pytest.mark.slow  # thousands of curves

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstlight.ranges.curve import Bounds, Reason, read_curve
+from firstlight.ranges import Bounds, Reason, read_curve
 from firstlight.seeds import generator
 
 X = np.logspace(-6, 0, 100)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from auto_problems import SIZES, crossings, hill
-from firstlight.ranges.curve import read_sizes
+from firstlight.ranges import read_sizes
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.02])

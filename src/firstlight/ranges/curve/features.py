@@ -21,23 +21,14 @@ _SAME = 2.0  # standard errors within which the curve cannot be distinguished fr
 
 @dataclass(frozen=True)
 class Features:
-    """Places on the log axis, one entry for each curve; NaN for what the curve does not show.
+    """Places on the log axis, one entry for each curve; NaN for what the curve does not show."""
 
-    Args:
-        low: where a tenth of the descent has happened.
-        high: where nine tenths have.
-        steepest: where the curve falls fastest.
-        minimum: where it is lowest.
-        top: the loss before the descent.
-        bottom: the lowest loss.
-    """
-
-    low: Floats
-    high: Floats
-    steepest: Floats
-    minimum: Floats
-    top: Floats
-    bottom: Floats
+    low: Floats  # where a tenth of the descent has happened
+    high: Floats  # where nine tenths have
+    steepest: Floats  # where the curve falls fastest
+    minimum: Floats  # where it is lowest
+    top: Floats  # the loss before the descent
+    bottom: Floats  # the lowest loss
 
 
 def features(smoother: Smoother, coefficients: Floats) -> Features:
@@ -141,34 +132,27 @@ def minimum_region(fit: Fit) -> tuple[float, float]:
     return float(grid[start]), float(grid[stop])
 
 
-def rise(fit: Fit, bottom: float) -> float | None:
-    """Return the place from which the curve, after its minimum, lies beyond the noise above ``bottom``."""
-    level = fit.level
-    lowest = int(level.argmin())
-    errors = fit.errors(fit.smoother.level)
-    above = np.flatnonzero(level[lowest:] > bottom + _CLEAR * errors[lowest:])
-    return float(fit.smoother.grid[lowest + above[0]]) if above.size else None
-
-
-def divergence(points: Points, minimum: float, top: float, noise: float) -> float | None:
-    """Return the place at which the loss, after its minimum, is back above its first level."""
+def after_minimum(points: Points, fit: Fit, shown: Features) -> tuple[float | None, float | None]:
+    """Return where the loss, after its minimum, rises beyond the noise, and is back at its top."""
+    level, grid = fit.level, fit.smoother.grid
+    risen = level > shown.bottom + _CLEAR * fit.errors(fit.smoother.level)
+    risen[: level.argmin()] = False
+    rises = float(grid[risen.argmax()]) if risen.any() else None
+    if rises is None and points.stop < points.places.size:
+        rises = float(points.places[points.stop])
     reach = pilot_reach(points.places.size)
     # by how much the running median of the points is quieter than one of them
     root = np.sqrt(2 * reach + 1) / 1.25 if reach else 1.0
-    level = pilot(points.losses)
-    back = np.flatnonzero((points.places > minimum) & (level > top + 2 * noise / root))
-    return float(points.places[back[0]]) if back.size else None
+    above = pilot(points.losses) > shown.top + 2 * fit.noise / root
+    back = above & (points.places > shown.minimum)
+    return rises, float(points.places[back.argmax()]) if back.any() else None
 
 
 def valley(values: Floats, losses: Floats) -> float | None:
     """Return the value that fastai's ``lr_find`` suggests, None with fewer than 2 values left.
 
     As there, losses are smoothed with weight 0.98 on the past; the first tenth and the last 5 are
-    left out.
-
-    Args:
-        values: shape (k,).
-        losses: shape (k,), finite.
+    left out. Values and losses have shape (k,) and are finite.
     """
     inner = slice(values.size // 10, -5)
     if values[inner].size < 2:

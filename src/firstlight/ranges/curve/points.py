@@ -15,25 +15,15 @@ _FENCE = 4.0  # median absolute deviations beyond which a loss is an outlier amo
 
 @dataclass(frozen=True)
 class Points:
-    """What a curve is read from.
+    """What a curve is read from."""
 
-    Args:
-        places: shape (points,), logarithms of the values, increasing.
-        losses: shape (points,), mean loss of each bin, after ``hampel_filter``.
-        deviations: shape (repeats, points), each repeat's difference from the mean.
-        stop: the number of points up to which the curve has not yet risen half of its descent.
-        cap: losses above it are divergence, as the curve before its minimum never reached it.
-        height: how far the cap lies above the lowest loss.
-        raw_means: shape (points,), mean loss of each bin, winsorized without regard to neighbors.
-    """
-
-    places: Floats
-    losses: Floats
-    deviations: Floats
-    stop: int
-    cap: float
-    height: float
-    raw_means: Floats
+    places: Floats  # shape (points,), logarithms of the values, increasing
+    losses: Floats  # shape (points,), mean loss of each bin, after ``hampel_filter``
+    deviations: Floats  # shape (repeats, points), each repeat's difference from the mean
+    stop: int  # number of points up to which the curve has not yet risen half of its descent
+    cap: float  # losses above it are divergence: the curve before its minimum never reached it
+    height: float  # of the cap above the lowest loss
+    raw_means: Floats  # shape (points,), of each bin, winsorized without regard to neighbors
 
     @property
     def capped(self) -> Floats:
@@ -55,14 +45,12 @@ class Points:
 def points(places: Floats, losses: Floats) -> Points:
     """Return what remains of a curve after its outliers are moved, its steps binned, its end cut.
 
-    Args:
-        places: shape (k,), logarithms of the values.
-        losses: shape (repeats, k), finite.
+    Places are logarithms of the values, shape (k,); losses are finite, shape (repeats, k).
     """
     runs = np.clip(losses, -LARGEST, LARGEST)
     mean = runs.mean(axis=0)
-    raw_means = _binned(winsorized(mean))
-    places, y, deviations = _binned(places), _binned(hampel_filter(mean)), _binned(runs - mean)
+    rows = (places, hampel_filter(mean), runs - mean, winsorized(mean))
+    places, y, deviations, raw_means = (binned(row, _BINS) for row in rows)
     rough = pilot(y)
     trough = int(rough.argmin())
     top, bottom = float(rough[: trough + 1].max()), float(rough[trough])
@@ -103,13 +91,11 @@ def winsorized(y: Floats) -> Floats:
     return np.clip(y, low - reach, high + reach) if reach > 0 else y
 
 
-def _binned(row: Floats) -> Floats:
-    """Return the means of at most 160 groups of neighbors along the last axis."""
-    count = row.shape[-1]
-    if count <= _BINS:
-        return row
-    edges = np.linspace(0, count, _BINS + 1).astype(int)
-    means: Floats = np.add.reduceat(row, edges[:-1], axis=-1) / np.diff(edges)
+def binned(rows: Floats, count: int) -> Floats:
+    """Return the means of at most ``count`` groups of neighbors along the last axis."""
+    size = rows.shape[-1]
+    edges = np.linspace(0, size, min(count, size) + 1).astype(int)
+    means: Floats = np.add.reduceat(rows, edges[:-1], axis=-1) / np.diff(edges)
     return means
 
 
@@ -119,5 +105,5 @@ def pilot(y: Floats) -> Floats:
 
 
 def pilot_reach(count: int) -> int:
-    """Return how many neighbors on each side the running median of so many points has."""
+    """Return how many neighbors on each side the running median of ``count`` points has."""
     return 0 if count < 8 else max(1, count // 40)

@@ -10,10 +10,9 @@ from numpy.typing import ArrayLike
 
 from firstlight.ranges.curve.features import (
     Features,
-    divergence,
+    after_minimum,
     features,
     minimum_region,
-    rise,
     truncated_ends,
     valley,
 )
@@ -28,9 +27,7 @@ from firstlight.types import Floats
 READ, CANNOT_TELL = "read", "cannot tell"
 UNKNOWN = Fact(None)
 FEWEST = 5  # finite losses that a curve must have
-_FEWEST_REDRAWN = (
-    30  # values from which on a single sweep shows its noise, so that it has intervals
-)
+_FEWEST_REDRAWN = 30  # values from which on a single sweep shows its noise and has intervals
 _RUN = 3  # neighboring points whose noise keeps its signs together
 
 Direction: TypeAlias = Literal["falling", "rising"]
@@ -243,7 +240,9 @@ def _read_upward(x: Floats, y: Floats, seed: int, bootstrap: int) -> Bounds:
     if hidden:
         reason = Reason.FALLS_AT_START if starts else Reason.FALLS_AT_END
         reason = Reason.FALLS_THROUGHOUT if starts and ends else reason
-    return replace(bounds, **places, **_after_minimum(seen, fit, shown, lost), reason=reason)
+    after = zip(("rises_at", "diverges_at"), after_minimum(seen, fit, shown), strict=True)
+    places |= {n: Fact(lost if p is None else float(np.exp(p))) for n, p in after}
+    return replace(bounds, **places, reason=reason)
 
 
 def _fit(seen: Points) -> Fit:
@@ -251,16 +250,6 @@ def _fit(seen: Points) -> Fit:
     smooth, losses = smoother(seen.places[:count]), seen.capped[:count]
     coefficients, shrinkage = smooth.fit(losses[None])
     return Fit(smooth, losses, coefficients[0], shrinkage[0], seen.deviations[:, :count])
-
-
-def _after_minimum(seen: Points, fit: Fit, shown: Features, lost: float | None) -> dict[str, Any]:
-    """Return where the loss rises and diverges after its minimum; ``lost``: where it is not finite."""
-    rises = rise(fit, float(shown.bottom[0]))
-    if rises is None and seen.stop < seen.places.size:
-        rises = float(seen.places[seen.stop])
-    diverges = divergence(seen, float(shown.minimum[0]), float(shown.top[0]), fit.noise)
-    places = {"rises_at": rises, "diverges_at": diverges}
-    return {n: Fact(lost if p is None else float(np.exp(p))) for n, p in places.items()}
 
 
 def _estimates(fit: Fit, shown: Features, seed: int, bootstrap: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.stats import studentized_range
 
-from firstlight.ranges.curve.points import Points
+from firstlight.ranges.curve.points import Points, binned
 from firstlight.ranges.curve.spline import FEW
 from firstlight.seeds import generator
 from firstlight.types import Floats, Numbers
@@ -19,6 +19,9 @@ _CLEAR = 15.0  # a fall above this many standard deviations of a step's noise is
 _ALIKE = 1e-6  # of the range of losses: repeats that differ less are one sweep seen again
 _SLACK = 0.01  # of the whole fall: rises that differ by less count as equal
 _SMALLER_HALF = 0.1426  # mean square of the smaller half of normal numbers of variance 1
+
+
+_pairs = lru_cache(maxsize=256)(np.triu_indices)  # of a window and a later one, a distance apart
 
 
 def has_descent(points: Points) -> bool:
@@ -35,10 +38,7 @@ def permutation_p(y: Floats) -> float:
     """Return the share of shuffled curves that descend as clearly as this one.
 
     Under any noise whose order means nothing, at most a share p of curves has a value up to p;
-    for curves that rise it is larger.
-
-    Args:
-        y: shape (points,), finite losses in the order of the values.
+    for curves that rise it is larger. Losses are finite, shape (points,), ordered by their values.
 
     Source: B. Phipson and G. K. Smyth, "Permutation p-values should never be zero" (2010).
     """
@@ -57,9 +57,6 @@ def monotone_p(y: Floats) -> float:
 
     What is shuffled are the values before the minimum, so a rise after it counts for nothing. A
     curve falls straight where what it rises on its way is small against the whole fall.
-
-    Args:
-        y: shape (points,), finite losses in the order of the values.
     """
     before = y[: int(y.argmin()) + 1]
     size = float(np.ptp(before))
@@ -76,10 +73,7 @@ def repeats_p(runs: Floats) -> float:
 
     It is that of the studentized range, so it holds for the largest of all falls, and rises count
     for nothing. Noise is assumed normal and independent in each repeat; repeats that are all the
-    same, as those of a deterministic step, know nothing of it.
-
-    Args:
-        runs: shape (repeats, points), 2 repeats or more.
+    same, as those of a deterministic step, know nothing of it. Two or more are needed.
 
     Source: J. W. Tukey, "The problem of multiple comparisons" (1953).
     """
@@ -105,9 +99,7 @@ def _block_means(y: Floats) -> Floats:
     if y.size > FEW:
         rho = _autocorrelation(y)
         count = min(_MOST_BLOCKS, max(_FEWEST_BLOCKS, int(y.size * (1 - rho) / (1 + rho))))
-    edges = np.linspace(0, y.size, count + 1).astype(int)
-    means: Floats = np.add.reduceat(y, edges[:-1]) / np.diff(edges)
-    return means
+    return binned(y, count)
 
 
 def _autocorrelation(y: Floats) -> float:
@@ -149,12 +141,11 @@ def _largest_fall(y: Floats) -> Floats:
 def _noise_variance(y: Floats) -> Floats:
     """Return the noise variance about each block, from its distance to its neighbors' middle."""
     count = y.shape[1]
-    distances = np.sqrt(np.abs(y[:, 1:-1] - (y[:, 2:] + y[:, :-2]) / 2) / np.sqrt(1.5))
     half = max(3, count // 6)
+    distances = np.sqrt(np.abs(y[:, 1:-1] - (y[:, 2:] + y[:, :-2]) / 2) / np.sqrt(1.5))
     total = _cumulative(distances)
-    center = np.arange(count) - 1
-    left = np.clip(center - half, 0, count - 3)
-    right = np.clip(center + half + 1, 1, count - 2)
+    left = np.clip(np.arange(count) - 1 - half, 0, count - 3)
+    right = np.clip(np.arange(count) + half, 1, count - 2)
     local = ((total[:, right] - total[:, left]) / (right - left)) ** 4
     variance: Floats = local + 0.05 * local.mean(axis=1, keepdims=True) + 1e-24
     return variance
@@ -162,12 +153,4 @@ def _noise_variance(y: Floats) -> Floats:
 
 def _cumulative(rows: Floats) -> Floats:
     """Return the sums of each row's first 0, 1, 2 … entries."""
-    sums = np.zeros((len(rows), rows.shape[1] + 1))
-    np.cumsum(rows, axis=1, out=sums[:, 1:])
-    return sums
-
-
-@lru_cache(maxsize=256)
-def _pairs(count: int, apart: int) -> tuple[Numbers, Numbers]:
-    """Return all pairs of an earlier and a later window that do not overlap."""
-    return np.triu_indices(count, k=apart)
+    return np.cumsum(np.pad(rows, ((0, 0), (1, 0))), axis=1)

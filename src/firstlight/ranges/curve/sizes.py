@@ -11,7 +11,6 @@ from firstlight.ranges.curve.read import (
     FEWEST,
     READ,
     UNKNOWN,
-    Bounds,
     checked,
     inverse,
     read_curve,
@@ -113,8 +112,14 @@ def read_sizes(
         return _rising(b, inverse(downward.high), inverse(downward.low), which)
     upward = read_curve(b, y, seed=seed, bootstrap=bootstrap)
     if upward.steepest.value is not None and upward.rises_at.value is None:
-        return _falling(b, upward)
-    return _no_fall(b, len(y), _differ(y, seed))
+        largest = Fact(float(b[-1]))
+        low = upward.high if upward.high.value is not None else largest
+        reason = (
+            "The loss falls with the batch size: the learning rate is too high for small batches; "
+            "try a lower one."
+        )
+        return SizeBounds(low, largest, LARGER, reason, low_inside=True)
+    return _no_fall(b, y, seed)
 
 
 def _rising(b: Floats, low: Fact, high: Fact, which: str) -> SizeBounds:
@@ -134,20 +139,9 @@ def _rising(b: Floats, low: Fact, high: Fact, which: str) -> SizeBounds:
     )
 
 
-def _falling(b: Floats, upward: Bounds) -> SizeBounds:
-    """Return the bounds where larger batches learn better even from equally many samples."""
-    reason = (
-        "The loss falls with the batch size: the learning rate is too high for small batches; "
-        "try a lower one."
-    )
-    largest = Fact(float(b[-1]))
-    low = upward.high if upward.high.value is not None else largest
-    return SizeBounds(low, largest, LARGER, reason, low_inside=True)
-
-
-def _no_fall(b: Floats, repeats: int, differ: bool) -> SizeBounds:
+def _no_fall(b: Floats, y: Floats, seed: int) -> SizeBounds:
     """Return what is known where no descent is significant, up or down."""
-    if differ:
+    if _differ(y, seed):
         reason = (
             f"The sizes from {b[0]:g} to {b[-1]:g} differ beyond the noise, but these {b.size} do not "
             f"show where; try more sizes."
@@ -157,7 +151,7 @@ def _no_fall(b: Floats, repeats: int, differ: bool) -> SizeBounds:
         f"No size from {b[0]:g} to {b[-1]:g} learns better than another beyond the noise, in this "
         f"budget: all are equally good."
     )
-    if repeats == 1:
+    if len(y) == 1:
         reason += " More than one repeat would make sure."
     return SizeBounds(Fact(float(b[0])), Fact(float(b[-1])), FLAT, reason)
 

@@ -13,27 +13,20 @@ FEW = 12  # points up to which the likelihood may take a sudden fall for a strai
 _GRID = 401  # points at which a smooth curve is evaluated
 _KNOTS = 40  # basis functions at most
 _ORDER = 2  # order of the differences that the penalty keeps small
-_NEARLY, _LOOSE = 0.02, 3.0  # of few points: see ``_largest_residual``
+_NEARLY = 0.02  # share of the range by which few points may miss a curve that falls, then rises
+_LOOSE = 3.0  # times as far as from that curve, in squares, may few points lie from the smooth one
 _STRENGTHS = np.exp(np.linspace(np.log(1e-6), np.log(1e8), 43))
 
 
 @dataclass(frozen=True)
 class Smoother:
-    """A penalized spline for fixed places, ready for any number of curves.
+    """A penalized spline for fixed places, ready for any number of curves."""
 
-    Args:
-        basis: shape (points, functions), orthonormal columns.
-        penalties: shape (functions,), the penalty of each column.
-        grid: shape (401,), equally spaced places.
-        level: shape (401, functions), the columns at the grid.
-        slope: shape (401, functions), their derivatives.
-    """
-
-    basis: Floats
-    penalties: Floats
-    grid: Floats
-    level: Floats
-    slope: Floats
+    basis: Floats  # shape (points, functions), orthonormal columns
+    penalties: Floats  # shape (functions,), the penalty of each column
+    grid: Floats  # shape (401,), equally spaced places
+    level: Floats  # shape (401, functions), the columns at the grid
+    slope: Floats  # shape (401, functions), their derivatives
 
     def fit(self, losses: Floats) -> tuple[Floats, Floats]:
         """Return each curve's coefficients, and by how much each is shrunk, from 0 (to nothing) to 1.
@@ -42,13 +35,8 @@ class Smoother:
         (n − d) log(|y − f|² + λ penalty) + Σ log(1 + λ s) − Σ log(λ s), over the functions with s > 0.
         Of few points it may take a sudden fall for a straight line with noise, so there λ stays
         small enough that f lies about as near to them as the nearest curve that falls, then rises.
-
-        Args:
-            losses: shape (curves, points).
-
-        Returns:
-            Two arrays of shape (curves, functions); the sum of the second is the number of free
-            parameters that the curve spends.
+        Losses have shape (curves, points), the two results (curves, functions); the sum of the
+        second is the number of free parameters that the curve spends.
 
         Source: S. N. Wood, "Generalized Additive Models" (2017), sections 6.2 and 6.5.
         """
@@ -63,7 +51,8 @@ class Smoother:
         cost = free * np.log(size + floor) - np.log(lost).sum(axis=1)
         if losses.shape[1] <= FEW:
             residual = outside[:, None] + z[:, curved] ** 2 @ (lost**2).T
-            far = residual > np.array([_largest_residual(y) for y in losses])[:, None]
+            near = (valley_residual(y) + y.size * float(_NEARLY * np.ptp(y)) ** 2 for y in losses)
+            far = residual > _LOOSE * np.array(list(near))[:, None]
             far[:, 0] = False
             cost[far] = np.inf
         best = _STRENGTHS[cost.argmin(axis=1)]
@@ -78,9 +67,8 @@ def smoother(places: Floats) -> Smoother:
 
 @lru_cache(maxsize=512)
 def _smoother(content: bytes) -> Smoother:
-    places = np.frombuffer(content)
+    places, degree = np.frombuffer(content), 3
     count = min(places.size, _KNOTS)
-    degree = 3
     inner = np.linspace(places[0], places[-1], count - degree + 1)
     step = inner[1] - inner[0]
     left = inner[0] - step * np.arange(degree, 0, -1)
@@ -105,9 +93,6 @@ def _smoother(content: bytes) -> Smoother:
 def valley_residual(y: Floats) -> float:
     """Return the sum of squares about the nearest curve that falls, then rises.
 
-    Args:
-        y: shape (points,).
-
     Source: R. E. Barlow et al., "Statistical Inference under Order Restrictions" (1972), section 1.2.
 
     Example:
@@ -123,28 +108,15 @@ def valley_residual(y: Floats) -> float:
     return min(residual(y[:cut], False) + residual(y[cut:], True) for cut in range(y.size + 1))
 
 
-def _largest_residual(y: Floats) -> float:
-    """Return the largest sum of squared residuals that a smooth curve may leave of few points."""
-    return _LOOSE * (valley_residual(y) + y.size * float(_NEARLY * np.ptp(y)) ** 2)
-
-
 @dataclass(frozen=True)
 class Fit:
-    """One smooth curve and the points that it goes through.
-
-    Args:
-        smoother: the smoother.
-        losses: shape (points,), the mean over repeats.
-        coefficients: shape (functions,).
-        shrinkage: shape (functions,), by how much each was shrunk.
-        deviations: shape (repeats, points), each repeat's difference from the mean.
-    """
+    """One smooth curve and the points that it goes through."""
 
     smoother: Smoother
-    losses: Floats
-    coefficients: Floats
-    shrinkage: Floats
-    deviations: Floats
+    losses: Floats  # shape (points,), the mean over repeats
+    coefficients: Floats  # shape (functions,)
+    shrinkage: Floats  # shape (functions,), by how much each was shrunk
+    deviations: Floats  # shape (repeats, points), each repeat's difference from the mean
 
     @property
     def level(self) -> Floats:

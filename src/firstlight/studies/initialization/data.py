@@ -9,7 +9,7 @@ from torch import Tensor
 from firstlight import seeds
 from firstlight.data import Dataset
 from firstlight.studies.initialization.config import InitializationConfig
-from firstlight.types import Floats, Numbers
+from firstlight.types import Numbers
 
 BALL_POINTS, BALL_DIMENSIONS = 1_000, 10
 
@@ -31,14 +31,9 @@ class Images:
     train_y: Tensor
 
     @property
-    def classes(self) -> int:
-        """Return how many classes there are."""
-        return int(self.train_y.max()) + 1
-
-    @property
-    def squares(self) -> Floats:
-        """Return the mean square of each test image's pixels."""
-        return np.asarray(self.x.double().square().mean(1).cpu().numpy())
+    def ends(self) -> tuple[int, int]:
+        """Return how many inputs and outputs a network has: pixels and classes."""
+        return self.x.shape[1], int(self.train_y.max()) + 1
 
 
 def images(dataset: Dataset, config: InitializationConfig, device: str = "cpu") -> Images:

@@ -1,7 +1,8 @@
 """What the study varies, measures and compares, each name once, and how readers call it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 ACTIVATIONS = {"linear": "linear", "tanh": "tanh", "sigmoid": "sigmoid", "relu": "ReLU"}
 """Activation → its name in a sentence."""
@@ -58,6 +59,11 @@ def inits(sigmas: Sequence[float]) -> dict[str, str]:
         {'normal_0.01': 'σ = 0.01', 'normal_1': 'σ = 1', 'xavier': 'Xavier', 'he': 'He'}
     """
     return {normal(sigma): f"σ = {sigma:g}" for sigma in sigmas} | SCHEMES
+
+
+def networks(activations: Iterable[str], sigmas: Sequence[float]) -> list[dict[str, Any]]:
+    """Return the coordinates of every network: each activation with each initialization."""
+    return [{"activation": a, "init": init} for a in activations for init in inits(sigmas)]
 
 
 def extremes(sigmas: Sequence[float]) -> list[str]:

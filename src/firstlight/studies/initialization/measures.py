@@ -1,5 +1,7 @@
 """What is measured on a trace: for each network and layer one row of numbers, and some values."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -42,9 +44,9 @@ def measure(activation: str, passed: Trace) -> Floats:
     return np.asarray(torch.stack(rows, dim=1).cpu().numpy())
 
 
-def places(seed: int, index: int, size: int) -> Tensor:
+def places(config: InitializationConfig, index: int, size: int) -> Tensor:
     """Return random places among ``size`` values, the same for every network of a seed."""
-    stream = seeds.generator(seed, InitializationConfig.study, "places", index)
+    stream = seeds.generator(config.seed, config.study, "places", index)
     return torch.from_numpy(stream.integers(0, size, SAMPLE))
 
 
@@ -52,8 +54,13 @@ def sample(passed: Trace, where: Tensor) -> Numbers:
     """Return single values of Z, activation and gradient, (networks, layers, kinds, values)."""
     at = where.to(passed.z[0].device)
     values = {"z": passed.z, "activation": passed.a, "gradient": passed.delta}
-    layers = [
-        torch.stack([x.flatten(1)[:, at] for x in layer], dim=1)
-        for layer in zip(*(values[kind] for kind in KINDS), strict=True)
-    ]
-    return np.asarray(torch.stack(layers, dim=1).float().cpu().numpy())
+    kinds = [torch.stack([x.flatten(1)[:, at] for x in values[kind]], dim=1) for kind in KINDS]
+    return np.asarray(torch.stack(kinds, dim=2).float().cpu().numpy())
+
+
+def measured(traces: Mapping[str, Trace], where: Tensor) -> dict[str, Numbers]:
+    """Return ``measured`` and ``sample`` of each activation's networks, activations first."""
+    return {
+        "measured": np.stack([measure(name, passed) for name, passed in traces.items()]),
+        "sample": np.stack([sample(passed, where) for passed in traces.values()]),
+    }

@@ -4,8 +4,9 @@ Every initialization scales the same standard normal numbers, so that any two ar
 same draw. Layers are drawn one by one: layers of the same shape differ.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -75,35 +76,32 @@ def standard(seed: int, index: int, layer: str | int, out: int, fan_in: int) -> 
     return torch.randn(out, fan_in, generator=stream)
 
 
-@dataclass(frozen=True)
-class Source:
-    """Draws the layers of network ``index`` from some initializations, all at once.
+def draw(
+    config: InitializationConfig,
+    inits: Collection[str],
+    index: int,
+    ends: tuple[int, int],
+    hidden: int,
+    like: Tensor,
+) -> list[Layer]:
+    """Draw the layers of network ``index`` from some initializations, all at once.
 
     Args:
         config: the run's parameters.
         inits: names of the initializations.
         index: of the network, which is its seed.
-        device: where the layers shall lie.
-        dtype: their precision; the numbers are drawn in single precision.
+        ends: inputs of the first layer, and outputs of the last.
+        hidden: layers between them.
+        like: any tensor of the layers' device and precision; numbers are drawn in single precision.
     """
-
-    config: InitializationConfig
-    inits: Sequence[str]
-    index: int
-    device: str = "cpu"
-    dtype: torch.dtype = torch.float32
-
-    def layer(self, name: str | int, out: int, fan_in: int) -> Layer:
-        """Return one layer; layers of different names are independent."""
-        stds = weight_stds(self.config.sigmas, fan_in, out)
-        scale = torch.tensor([stds[init] for init in self.inits])[:, None, None]
-        numbers = standard(self.config.seed, self.index, name, out, fan_in)
-        return Layer(*(tensor.to(self.device, self.dtype) for tensor in (numbers, scale)))
-
-    def hidden(self, count: int) -> list[Layer]:
-        """Return the hidden layers, as wide at their ends."""
-        width = self.config.width
-        return [self.layer(place, width, width) for place in range(1, count + 1)]
+    names: list[str | int] = ["first", *range(1, hidden + 1), "last"]
+    widths, layers = (ends[0], *[config.width] * (hidden + 1), ends[1]), []
+    for name, (fan_in, out) in zip(names, pairwise(widths), strict=True):
+        stds = weight_stds(config.sigmas, fan_in, out)
+        scale = torch.tensor([stds[init] for init in inits])[:, None, None]
+        numbers = standard(config.seed, index, name, out, fan_in)
+        layers.append(Layer(numbers.to(like), scale.to(like)))
+    return layers
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from firstlight.meanfield import Prediction, propagate
 from firstlight.record import Array, Arrays, Fact, Facts, Label
 from firstlight.studies.initialization import labels
 from firstlight.studies.initialization.config import InitializationConfig
-from firstlight.studies.initialization.data import Images, images
+from firstlight.studies.initialization.data import images
 from firstlight.studies.initialization.networks import weight_stds
 from firstlight.studies.initialization.training import checkpoints
 from firstlight.studies.initialization.trials import DEEP_IMAGES, perform, trials
@@ -72,29 +72,30 @@ def run(config: InitializationConfig, context: Context) -> Results:
     for experiment in dict.fromkeys(spec.experiment for spec in specs.values()):
         parts = [done[name].arrays for name, spec in specs.items() if spec.experiment == experiment]
         found[experiment] = {m: np.concatenate([p.get(m) for p in parts]) for m in parts[0]}
-    expected, deep = _predictions(config, seen)
+    squares, pixels = np.asarray(seen.x.double().square().mean(1).cpu().numpy()), seen.x.shape[1]
+    expected = predicted(config, grouped(squares, GROUPS), pixels, config.layers)
+    few = grouped(squares[:DEEP_IMAGES], DEEP_GROUPS)
+    deep = predicted(config, few, pixels, config.depth)
     arrays = _arrays(config, found, deep)
     measured, facts = arrays.dataset(), Facts()
-    _layers(facts, config, measured["before_measured"])
-    _expectations(facts, config, measured["before_measured"], expected)
-    _ratios(facts, config, measured["before_measured"])
+    before = measured["before_measured"]
+    for network in labels.networks(config.activations, config.sigmas):
+        for name, layer, mean in _means(before.sel(network)):
+            facts.put(name, mean, **network, layer=layer)
+    _expectations(facts, config, before, expected)
+    _ratios(facts, config, before)
     if "loss_curve" in measured:
-        _learning(facts, config, measured["loss_curve"])
-        _ball(facts, config, measured["ball_measured"])
+        _learning(facts, config, measured["loss_curve"].rename(trained_activation="activation"))
+        for activation, init in labels.ball_inits(config.activations, config.sigmas).items():
+            for name, layer, mean in _means(
+                measured["ball_measured"].sel(ball_activation=activation)
+            ):
+                place: dict[str, Label] = {"activation": activation, "init": init, "layer": layer}
+                facts.put("ball", mean, measure=name, **place)
     _agreement(facts, measured, expected, deep)
     facts.put("data", Fact(context.images().name))
     facts.put("images", Fact(len(seen.x)))
     return Results(facts, Arrays(e for e in arrays.entries() if e.measure != "ball_measured"))
-
-
-def _predictions(config: InitializationConfig, seen: Images) -> tuple[Predictions, Predictions]:
-    """Return the predictions, and those of the deep networks, which see the first images only."""
-    squares, pixels = seen.squares, seen.x.shape[1]
-    few = grouped(squares[:DEEP_IMAGES], DEEP_GROUPS)
-    return (
-        predicted(config, grouped(squares, GROUPS), pixels, config.layers),
-        predicted(config, few, pixels, config.depth),
-    )
 
 
 def grouped(squares: Floats, count: int) -> Floats:
@@ -139,6 +140,7 @@ def predicted(
     return expected
 
 
+@np.errstate(divide="ignore", invalid="ignore")
 def _arrays(
     config: InitializationConfig, found: Mapping[str, Mapping[str, Numbers]], deep: Predictions
 ) -> Arrays:
@@ -171,9 +173,8 @@ def _arrays(
     networks = ("activation", "init")
     put("before_measured", found["before"]["measured"], "seed", *networks, "layer", "measure")
     put("before_sample", _pooled(found["before"]["sample"]), *networks, "layer", "kind", "value")
-    forward, backward = (found["deep"][direction] for direction in labels.DIRECTIONS)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        squares = np.stack([forward, backward / backward[..., -1:]], axis=-1)
+    forward, backward = np.moveaxis(found["deep"]["square"], -1, 0)
+    squares = np.stack([forward, backward / backward[..., -1:]], axis=-1)
     put("deep_measured", squares, "seed", *networks, "deep_layer", "direction")
     each = [np.stack([p.activation_square, p.gradient_ratio], axis=-1) for p in deep.values()]
     expected = np.stack(each).reshape(squares.shape[1:])
@@ -197,33 +198,27 @@ def _pooled(samples: Numbers) -> Numbers:
     return np.ascontiguousarray(moved.reshape(*moved.shape[:-2], -1))
 
 
-def _networks(config: InitializationConfig) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield every activation with every initialization, and both as coordinates."""
-    for activation in config.activations:
-        for init in labels.inits(config.sigmas):
-            yield activation, init, {"activation": activation, "init": init}
-
-
-def _layers(facts: Facts, config: InitializationConfig, before: xr.DataArray) -> None:
-    for _, _, network in _networks(config):
-        for measure, name in BY_LAYER.items():
-            limits = (0.0, 1.0) if name == "saturated" else (-np.inf, np.inf)
-            values = before.sel(measure=measure, **network).values
-            for layer, column in enumerate(values.T, 1):
-                facts.put(name, stats.mean(column, within=limits), **network, layer=layer)
+def _means(measured: xr.DataArray) -> Iterator[tuple[str, int, Fact]]:
+    """Yield every fact of ``BY_LAYER`` with its layer: a mean over seeds."""
+    for measure, name in BY_LAYER.items():
+        limits = (0.0, 1.0) if name == "saturated" else (-np.inf, np.inf)
+        for layer, values in enumerate(measured.sel(measure=measure).values.T, 1):
+            yield name, layer, stats.mean(values, within=limits)
 
 
 def _expectations(
     facts: Facts, config: InitializationConfig, before: xr.DataArray, expected: Predictions
 ) -> None:
-    for activation, init, network in _networks(config):
-        p = expected[activation, init]
-        gradients = before.sel(measure="gradient_square", layer=config.layers, **network).values
+    gradients = before.sel(measure="gradient_square", layer=config.layers)
+    for (activation, init), p in expected.items():
+        network = {"activation": activation, "init": init}
         by_layer = {
             "prediction": p.activation_std,
             "predicted_square": p.activation_square,
             "predicted_saturated": p.saturated,
-            "prediction_gradient": np.sqrt(float(gradients.mean()) * p.gradient_ratio),
+            "prediction_gradient": np.sqrt(
+                float(gradients.sel(network).values.mean()) * p.gradient_ratio
+            ),
         }
         for name, values in by_layer.items():
             for layer, value in enumerate(values, 1):
@@ -233,52 +228,42 @@ def _expectations(
             facts.put("predicted_ratio", Fact(float(ratio)), direction=direction, **network)
 
 
+@np.errstate(divide="ignore", invalid="ignore")
 def _ratios(facts: Facts, config: InitializationConfig, before: xr.DataArray) -> None:
     """Add ratios, and for each pair of initializations which ratio is closer to one."""
-    ratios: dict[tuple[str, Pair], Floats] = {}
-    for activation, init, network in _networks(config):
-        for direction, measure in labels.DIRECTIONS.items():
-            scale = before.sel(measure=measure, **network)
-            start, end = (scale.sel(layer=layer).values for layer in (1, config.layers))
-            with np.errstate(divide="ignore", invalid="ignore"):
-                ratio = end / start if direction == "activation" else start / end
-            ratios[direction, (activation, init)] = ratio
-            facts.put("ratio", stats.geometric_mean(ratio), direction=direction, **network)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        away = {key: np.abs(np.log10(ratio)) for key, ratio in ratios.items()}
-    for direction in labels.DIRECTIONS:
-        for activation in config.activations:
-            for first, second in labels.compared(config.sigmas):
-                pair = {"activation": activation, "first": first, "second": second}
-                both = (away[direction, (activation, init)] for init in (first, second))
-                facts.put("closer", stats.paired_difference(*both), direction=direction, **pair)
+    for direction, measure in labels.DIRECTIONS.items():
+        scale = before.sel(measure=measure)
+        start, end = scale.sel(layer=1), scale.sel(layer=config.layers)
+        ratio = end / start if direction == "activation" else start / end
+        for network in labels.networks(config.activations, config.sigmas):
+            mean = stats.geometric_mean(ratio.sel(network).values)
+            facts.put("ratio", mean, direction=direction, **network)
+        _compare(facts, "closer", config, np.abs(np.log10(ratio)), direction=direction)
 
 
 def _learning(facts: Facts, config: InitializationConfig, curve: xr.DataArray) -> None:
-    for activation in labels.trained(config.activations):
-        losses = curve.sel(trained_activation=activation)
-        start, end = losses.isel(step=0), losses.isel(step=-1)
-        for init in labels.inits(config.sigmas):
-            after, network = end.sel(init=init).values, {"activation": activation, "init": init}
-            facts.put("loss_before", stats.mean(start.sel(init=init).values), **network)
-            facts.put("loss_after", stats.mean(after), **network)
-            diverged = int((after >= labels.LARGEST_LOSS).sum())
-            facts.put("diverged", stats.proportion(diverged, len(after)), **network)
+    end = curve.isel(step=-1)
+    for network in labels.networks(labels.trained(config.activations), config.sigmas):
+        before, after = curve.isel(step=0).sel(network).values, end.sel(network).values
+        facts.put("loss_before", stats.mean(before), **network)
+        facts.put("loss_after", stats.mean(after), **network)
+        diverged = int((after >= labels.LARGEST_LOSS).sum())
+        facts.put("diverged", stats.proportion(diverged, len(after)), **network)
+    _compare(facts, "difference", config, end, quantity="loss")
+
+
+def _compare(
+    facts: Facts, measure: str, config: InitializationConfig, values: xr.DataArray, **where: str
+) -> None:
+    """Add the paired difference of initializations that are compared, for each activation."""
+    for activation in values["activation"].values.tolist():
         for first, second in labels.compared(config.sigmas):
+            both = (values.sel(activation=activation, init=init).values for init in (first, second))
             pair = {"activation": activation, "first": first, "second": second}
-            both = (end.sel(init=init).values for init in (first, second))
-            facts.put("difference", stats.paired_difference(*both), quantity="loss", **pair)
+            facts.put(measure, stats.paired_difference(*both), **where, **pair)
 
 
-def _ball(facts: Facts, config: InitializationConfig, measured: xr.DataArray) -> None:
-    for activation, init in labels.ball_inits(config.activations, config.sigmas).items():
-        for measure, name in BY_LAYER.items():
-            values = measured.sel(ball_activation=activation, measure=measure).values
-            for layer, column in enumerate(values.T, 1):
-                place: dict[str, Label] = {"activation": activation, "init": init, "layer": layer}
-                facts.put("ball", stats.mean(column), measure=name, **place)
-
-
+@np.errstate(divide="ignore", invalid="ignore")
 def agreement(measured: Sequence[Floats], expected: Sequence[Floats]) -> dict[str, int]:
     """Count how many intervals around means over seeds (Student's t) hold the prediction.
 
@@ -295,8 +280,7 @@ def agreement(measured: Sequence[Floats], expected: Sequence[Floats]) -> dict[st
         n = len(values)
         error = values.std(axis=0, ddof=1) / np.sqrt(n)
         gap = np.abs(values.mean(axis=0) - prediction)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            distances.append(np.where(gap > 0, gap / error, 0.0))
+        distances.append(np.where(gap > 0, gap / error, 0.0))
     t = np.concatenate([[], *distances])
     alpha = 1 - stats.CONFIDENCE
     levels = {"within": alpha / max(1, t.size), "within_single": alpha}
@@ -304,6 +288,7 @@ def agreement(measured: Sequence[Floats], expected: Sequence[Floats]) -> dict[st
     return {"checked": t.size} | {name: int((t <= end).sum()) for name, end in limits.items()}
 
 
+@np.errstate(divide="ignore", invalid="ignore")
 def _agreement(
     facts: Facts, measured: xr.Dataset, expected: Predictions, deep: Predictions
 ) -> None:
@@ -319,8 +304,7 @@ def _agreement(
         for (activation, init), p in predictions.items():
             if activation in CHECKED:
                 values = array.sel(activation=activation, init=init).values
-                with np.errstate(divide="ignore", invalid="ignore"):  # gradients: over the last's
-                    squares.append(values[:, :-1] / values[:, -1:] if backward else values)
+                squares.append(values[:, :-1] / values[:, -1:] if backward else values)
                 wanted.append(p.gradient_ratio[:-1] if backward else p.activation_square)
         for count, number in agreement(squares, wanted).items():
             facts.put("agreement", Fact(number), quantity=quantity, count=count)

@@ -5,24 +5,18 @@ batches, so that any two are compared in pairs.
 """
 
 from collections.abc import Iterator
+from itertools import chain, islice, repeat
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from firstlight import seeds
-from firstlight.data.batches import shuffled
+from firstlight.data.batches import Loader
 from firstlight.studies.initialization.config import InitializationConfig
 from firstlight.studies.initialization.data import Images
 from firstlight.studies.initialization.labels import LARGEST_LOSS, inits, trained
-from firstlight.studies.initialization.measures import measure, places, sample
-from firstlight.studies.initialization.networks import (
-    ACTIVATIONS,
-    Layer,
-    Source,
-    softmax_head,
-    trace,
-)
+from firstlight.studies.initialization.measures import measured, places
+from firstlight.studies.initialization.networks import ACTIVATIONS, Layer, draw, softmax_head, trace
 from firstlight.types import Floats, Numbers
 
 POINTS = 5
@@ -46,10 +40,7 @@ def stack(config: InitializationConfig, index: int, seen: Images) -> list[Tensor
         The linear first layer, shape (networks, width, pixels); the hidden ones, (networks, width,
         width); and the last, (networks, classes, width). Training changes them in place.
     """
-    source = Source(config, list(inits(config.sigmas)), index, str(seen.x.device))
-    first = source.layer("first", config.width, seen.x.shape[1])
-    last = source.layer("last", seen.classes, config.width)
-    layers = (first, *source.hidden(config.layers), last)
+    layers = draw(config, inits(config.sigmas), index, seen.ends, config.layers, seen.x)
     return [layer.scale * layer.weights for layer in layers]
 
 
@@ -96,33 +87,20 @@ def loss(activation: str, nets: list[Tensor], seen: Images) -> Floats:
 
 def batches(config: InitializationConfig, seen: Images, index: int) -> Iterator[tuple[Tensor, ...]]:
     """Yield images and labels of every step of training ``index``, epoch after epoch."""
-    epoch, left = 0, config.steps
-    while left > 0:
-        stream = seeds.generator(config.seed, config.study, "batches", index, epoch)
-        where = shuffled(len(seen.train_x), config.batch_size, stream, device=str(seen.x.device))
-        for at in where:
-            yield seen.train_x[at].float() / 255, seen.train_y[at]
-            left -= 1
-            if left == 0:
-                return
-        epoch += 1
+    stream = (config.seed, config.study, "batches", index)
+    loader = Loader(seen.train_x, seen.train_y, config.batch_size, *stream)
+    for x, y in islice(chain.from_iterable(repeat(loader)), config.steps):
+        yield x.float() / 255, y
 
 
-def learn(config: InitializationConfig, seen: Images, indices: range) -> dict[str, Numbers]:
-    """Train the networks ``indices`` from every initialization and with every activation.
+def learn(config: InitializationConfig, seen: Images, index: int) -> dict[str, Numbers]:
+    """Train network ``index`` from every initialization and with every activation.
 
     Returns:
-        ``loss``, shape (seeds, activations, inits, checkpoints); ``measured`` and ``sample`` after
+        ``loss``, shape (activations, inits, checkpoints); ``measured`` and ``sample`` after
         training, as ``trials.before`` returns them.
     """
-    runs = [_learn_one(config, seen, index) for index in indices]
-    return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
-
-
-def _learn_one(config: InitializationConfig, seen: Images, index: int) -> dict[str, Numbers]:
-    points = checkpoints(config.steps)
-    losses, rows, samples = [], [], []
-    where = places(config.seed, index, len(seen.x) * config.width)
+    points, losses, traces = checkpoints(config.steps), [], {}
     for activation in trained(config.activations):
         nets = stack(config, index, seen)
         curve = [loss(activation, nets, seen)]
@@ -132,7 +110,7 @@ def _learn_one(config: InitializationConfig, seen: Images, index: int) -> dict[s
                 curve.append(loss(activation, nets, seen))
         losses.append(np.stack(curve, axis=-1))
         first, *hidden, last = (Layer(weights) for weights in nets)
-        passed = trace(activation, first.forward(seen.x), hidden, softmax_head(last, seen.y))
-        rows.append(measure(activation, passed))
-        samples.append(sample(passed, where))
-    return {"loss": np.stack(losses), "measured": np.stack(rows), "sample": np.stack(samples)}
+        head = softmax_head(last, seen.y)
+        traces[activation] = trace(activation, first.forward(seen.x), hidden, head)
+    where = places(config, index, len(seen.x) * config.width)
+    return {"loss": np.stack(losses), **measured(traces, where)}

@@ -2,7 +2,7 @@
 
 A trial is a block of seeds whose size does not depend on the machine, and one thread computes it; so
 neither the number of threads nor an interruption changes a bit of the answer. Each experiment is a
-function of the config, the images and a range of seeds that returns arrays, seeds first.
+function of the config, the images and a network's seed, and returns arrays.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from firstlight.record.table import Entry, Table
 from firstlight.studies.initialization import labels, networks
 from firstlight.studies.initialization.config import InitializationConfig
 from firstlight.studies.initialization.data import BALL_DIMENSIONS, Images, ball, images
-from firstlight.studies.initialization.measures import measure, places, sample
+from firstlight.studies.initialization.measures import measure, measured, places
 from firstlight.studies.initialization.training import learn
 from firstlight.types import Numbers, Tick
 
@@ -27,52 +27,41 @@ DEEP_IMAGES = 4
 """Images that are passed through the deep networks."""
 
 
-def before(config: InitializationConfig, seen: Images, indices: range) -> dict[str, Numbers]:
+def before(config: InitializationConfig, seen: Images, index: int) -> dict[str, Numbers]:
     """Measure networks on the images, before any training.
 
     Returns:
-        ``measured``, shape (seeds, activations, inits, layers, measures), and ``sample``, shape
-        (seeds, activations, inits, layers, kinds, values).
+        ``measured``, shape (activations, inits, layers, measures), and ``sample``, shape
+        (activations, inits, layers, kinds, values).
     """
-    rows, samples, inits = [], [], list(labels.inits(config.sigmas))
-    for index in indices:
-        source = networks.Source(config, inits, index, str(seen.x.device))
-        start = source.layer("first", config.width, seen.x.shape[1]).forward(seen.x)
-        head = networks.softmax_head(source.layer("last", seen.classes, config.width), seen.y)
-        layers = source.hidden(config.layers)
-        where = places(config.seed, index, len(seen.x) * config.width)
-        passed = {name: networks.trace(name, start, layers, head) for name in config.activations}
-        rows.append(np.stack([measure(name, one) for name, one in passed.items()]))
-        samples.append(np.stack([sample(one, where) for one in passed.values()]))
-    return {"measured": np.stack(rows), "sample": np.stack(samples)}
+    inits = labels.inits(config.sigmas)
+    first, *hidden, last = networks.draw(config, inits, index, seen.ends, config.layers, seen.x)
+    start, head = first.forward(seen.x), networks.softmax_head(last, seen.y)
+    traces = {name: networks.trace(name, start, hidden, head) for name in config.activations}
+    return measured(traces, places(config, index, len(seen.x) * config.width))
 
 
-def deep(config: InitializationConfig, seen: Images, indices: range) -> dict[str, Numbers]:
+def deep(config: InitializationConfig, seen: Images, index: int) -> dict[str, Numbers]:
     """Measure deep networks in double precision, with a random gradient at the end.
 
     Returns:
-        The mean squares of each of ``DIRECTIONS``, ``activation`` and ``gradient`` (with respect to
-        Z-values), shape (seeds, activations, inits, layers).
+        ``square``: mean squares of activations and of gradients with respect to Z-values, shape
+        (activations, inits, layers, directions).
     """
-    rows, inits = [], list(labels.inits(config.sigmas))
-    for index in indices:
-        source = networks.Source(config, inits, index, str(seen.x.device), torch.float64)
-        layers, x = source.hidden(config.depth), seen.x[:DEEP_IMAGES].double()
-        start = source.layer("first", config.width, x.shape[1]).forward(x)
-        stream = seeds.torch_generator(config.seed, config.study, "gradient", index)
-        numbers = torch.randn(config.width, generator=stream)
+    x, inits = seen.x[:DEEP_IMAGES].double(), labels.inits(config.sigmas)
+    first, *hidden, _ = networks.draw(config, inits, index, seen.ends, config.depth, x)
+    stream = seeds.torch_generator(config.seed, config.study, "gradient", index)
+    gradient = torch.randn(config.width, generator=stream).to(x)
 
-        def head(h: Tensor, numbers: Tensor = numbers) -> Tensor:
-            return numbers.to(h).repeat(*h.shape[:-1], 1)
+    def head(h: Tensor) -> Tensor:
+        return gradient.repeat(*h.shape[:-1], 1)
 
-        squares = []
-        for activation in config.activations:
-            passed = networks.trace(activation, start, layers, head)
-            pairs = zip(passed.a, passed.delta, strict=True)
-            each = [torch.stack([_square(a), _square(d)], dim=-1) for a, d in pairs]
-            squares.append(torch.stack(each, dim=1))
-        rows.append(torch.stack(squares).cpu().numpy())
-    return dict(zip(labels.DIRECTIONS, np.moveaxis(np.stack(rows), -1, 0), strict=True))
+    start, squares = first.forward(x), []
+    for activation in config.activations:
+        passed = networks.trace(activation, start, hidden, head)
+        ways = [torch.stack([_square(h) for h in way], 1) for way in (passed.a, passed.delta)]
+        squares.append(torch.stack(ways, dim=-1))
+    return {"square": np.asarray(torch.stack(squares).cpu().numpy())}
 
 
 def _square(x: Tensor) -> Tensor:
@@ -82,30 +71,23 @@ def _square(x: Tensor) -> Tensor:
     return norm.square() / values.shape[1]
 
 
-def on_ball(config: InitializationConfig, seen: Images, indices: range) -> dict[str, Numbers]:
+def on_ball(config: InitializationConfig, seen: Images, index: int) -> dict[str, Numbers]:
     """Measure networks on the ball, before training; the first hidden layer sees the points.
 
     Returns:
-        ``measured``, shape (seeds, pairs, layers, measures), and ``sample``, shape (seeds, pairs,
-        layers, 4, values): Z-values, activations, weights and the gradients of the mean loss with
-        respect to the weights.
+        ``measured``, shape (pairs, layers, measures), and ``sample``, shape (pairs, layers, 4,
+        values): Z-values, activations, weights and the gradients of the mean loss with respect to
+        the weights.
     """
-    device, pairs = str(seen.x.device), labels.ball_inits(config.activations, config.sigmas)
-    x, y = (part.to(device) for part in ball(config.seed))
-    rows, samples = [], []
-    for index in indices:
-        at = places(config.seed, index, len(x) * config.width).to(device)
-        row, values = [], []
-        for activation, init in pairs.items():
-            source = networks.Source(config, [init], index, device)
-            first = source.layer("first", config.width, BALL_DIMENSIONS)
-            layers = [first, *source.hidden(config.layers - 1)]
-            head = networks.logistic_head(source.layer("last", 1, config.width), y)
-            passed = networks.trace(activation, x[None], layers, head)
-            row.append(measure(activation, passed)[0])
-            values.append(_ball_sample(layers, x, passed, at))
-        rows.append(np.stack(row))
-        samples.append(np.stack(values))
+    x, y = (part.to(seen.x.device) for part in ball(config.seed))
+    at = places(config, index, len(x) * config.width).to(x.device)
+    ends, rows, samples = (BALL_DIMENSIONS, 1), [], []
+    for activation, init in labels.ball_inits(config.activations, config.sigmas).items():
+        *layers, last = networks.draw(config, [init], index, ends, config.layers - 1, x)
+        head = networks.logistic_head(last, y)
+        passed = networks.trace(activation, x[None], layers, head)
+        rows.append(measure(activation, passed)[0])
+        samples.append(_ball_sample(layers, x, passed, at))
     return {"measured": np.stack(rows), "sample": np.stack(samples)}
 
 
@@ -143,7 +125,7 @@ class Trial:
 
 def trials(config: InitializationConfig) -> dict[str, Trial]:
     """Return every trial of a run by its name; linear networks alone need no training."""
-    needed = list(EXPERIMENTS) if labels.trained(config.activations) else ["before", "deep"]
+    needed = EXPERIMENTS if labels.trained(config.activations) else ("before", "deep")
     found = {}
     for name in needed:
         learning = name == "learning"
@@ -154,10 +136,11 @@ def trials(config: InitializationConfig) -> dict[str, Trial]:
 
 
 def perform(trial: Trial, context: Context, tick: Tick) -> TrialResult:
-    """Measure one trial's networks; single values are kept of the first seeds only."""
+    """Measure one trial's networks, seeds first; single values are kept of the first seeds only."""
     seen = images(context.images(), trial.config, context.device)
-    measure_all = EXPERIMENTS[trial.experiment]
-    arrays = measure_all(trial.config, seen, range(trial.first, trial.last))
+    measure_one = EXPERIMENTS[trial.experiment]
+    runs = [measure_one(trial.config, seen, index) for index in range(trial.first, trial.last)]
+    arrays = {name: np.stack([run[name] for run in runs]) for name in runs[0]}
     if "sample" in arrays:
         arrays["sample"] = arrays["sample"][: max(0, labels.SAMPLED_SEEDS - trial.first)]
     return TrialResult(arrays=Table(Entry(name, {}, array) for name, array in arrays.items()))
