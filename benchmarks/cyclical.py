@@ -21,8 +21,7 @@ from firstlight.data.split import split, standardized
 from firstlight.models.minigooglenet import MiniGoogLeNet, resized
 from firstlight.ranges import ModelStep, learning_rate
 from firstlight.record.provenance import cores
-from firstlight.train import pick
-from firstlight.train.acceleration import applied, operations
+from firstlight.train.acceleration import choose, operations, use
 
 STEPS = 300
 """Updates of each range test."""
@@ -64,8 +63,8 @@ def ours(task: Task) -> str:
     model = task.model()
     optimizer = task.optimizer(model)
     example = task.pairs.tensors[0][:BATCH].to(task.device)
-    path = pick(model, example, optimizer=optimizer, samples=task.steps * BATCH)
-    with applied(path, model, optimizer) as forward:
+    path = choose(model, example, optimizer=optimizer, samples=task.steps * BATCH)
+    with use(path, model, optimizer) as forward:
         step = ModelStep(model, optimizer, functional.cross_entropy, forward=forward)
         found = learning_rate(step, task.loader(), low=LOW, high=HIGH, steps=task.steps)
     _check("firstlight", found.losses.shape[1], task.steps)

@@ -19,11 +19,12 @@ from firstlight.data.split import Split, standardized
 from firstlight.record import Table
 from firstlight.record.provenance import cores
 from firstlight.record.store import TrialResult
+from firstlight.schedules.shapes import one_cycle
 from firstlight.studies.regularization.config import RegularizationConfig
 from firstlight.studies.regularization.labels import VARIANTS
 from firstlight.studies.regularization.run import Trial, images_of, network
 from firstlight.sweep import run_trials
-from firstlight.train import PLAIN, fit, one_cycle
+from firstlight.train import PLAIN, fit
 from firstlight.types import Tick
 
 ROUNDS = 3

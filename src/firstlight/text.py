@@ -189,8 +189,8 @@ def _ends(fact: Fact, kind: str) -> tuple[float | None, float | None]:
     return low, high
 
 
-def estimate(fact: Fact, kind: str = "number") -> str:
-    """Return value and interval as one phrase.
+def estimate(fact: Fact, kind: str = "number", name: str = f"95{_GAP}% interval ") -> str:
+    """Return value and interval as one phrase; the interval's ``name`` may be left out in a table.
 
     Example:
         >>> estimate(Fact(0.96653, 0.9657, 0.9673), "percent").replace("\u202f", " ")
@@ -198,7 +198,7 @@ def estimate(fact: Fact, kind: str = "number") -> str:
     """
     if fact.low is None or fact.high is None:
         return value(fact, kind)
-    return f"{value(fact, kind)} (95{_GAP}% interval {interval(fact, kind)})"
+    return f"{value(fact, kind)} ({name}{interval(fact, kind)})"
 
 
 def p_value(p: float) -> str:

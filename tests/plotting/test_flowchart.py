@@ -29,7 +29,9 @@ def steps() -> str:
     for at, block in enumerate(BLOCKS, 1):
         line = f"{at}. **{block.text}**{'' if block.text.endswith('?') else '.'} {block.detail}"
         if block.otherwise is not None:
-            line += f" *Yes:* step {number[block.next or '']}. *No:* step {number[block.otherwise]}."
+            line += (
+                f" *Yes:* step {number[block.next or '']}. *No:* step {number[block.otherwise]}."
+            )
         elif block.next is not None and number[block.next] != at + 1:
             line += f" Go on with step {number[block.next]}."
         lines.append(line)
@@ -180,7 +182,9 @@ def test_the_drawing_in_the_docs_is_up_to_date() -> None:
     old = (DOCS / "auto_batch_size.svg").read_text(encoding="utf-8")
     new = to_svg(diagram(to_json())).decode()
     number = re.compile(r"-?\d+\.?\d*(?:e-?\d+)?")
-    assert number.sub("#", old) == number.sub("#", new), "run python tests/plotting/test_flowchart.py"
+    assert number.sub("#", old) == number.sub("#", new), (
+        "run python tests/plotting/test_flowchart.py"
+    )
     olds, news = ([float(n) for n in number.findall(text)] for text in (old, new))
     assert olds == pytest.approx(news, abs=0.02)
 

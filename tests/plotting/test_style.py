@@ -1,4 +1,4 @@
-"""The look of the figures: colours, notices, the user's own settings left alone."""
+"""The look of the figures: colors, notices, the user's own settings left alone."""
 
 import itertools
 from pathlib import Path
@@ -8,21 +8,22 @@ import numpy as np
 import pytest
 
 import page_samples
-from firstlight import figures
-from firstlight.plotting.style import COLOURS, GRID, INK, MUTED, Plot, look, new_figure
+from firstlight import plotting
+from firstlight.plotting.style import COLORS, GRID, INK, MUTED, Plot, look, new_figure
+from sample_study.figures import PLOTS, narrow
 
 NOTICE = "Stand-in data: digits in the place of <MNIST>."
 
 
-def _luminance(colour: str) -> np.ndarray:
-    """Return linear RGB of a hex colour."""
-    c = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+def _luminance(color: str) -> np.ndarray:
+    """Return linear RGB of a hex color."""
+    c = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
 
 
-def _contrast(colour: str) -> float:
+def _contrast(color: str) -> float:
     """Return the contrast against white (WCAG 2.1)."""
-    return float(1.05 / (_luminance(colour) @ [0.2126, 0.7152, 0.0722] + 0.05))
+    return float(1.05 / (_luminance(color) @ [0.2126, 0.7152, 0.0722] + 0.05))
 
 
 # Machado, Oliveira and Fernandes (2009), severity 1.0, on linear RGB.
@@ -51,18 +52,18 @@ def _lab(rgb: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("vision", VISION)
-def test_colours_can_be_told_apart(vision: str) -> None:
+def test_colors_can_be_distinguished(vision: str) -> None:
     """CIE 1976 differences; about 2.3 is just noticeable, 20 is plain even in a thin line."""
-    seen = [_lab(VISION[vision] @ _luminance(colour)) for colour in COLOURS]
+    seen = [_lab(VISION[vision] @ _luminance(color)) for color in COLORS]
     gaps = {
-        (COLOURS[i], COLOURS[j]): float(np.linalg.norm(seen[i] - seen[j]))
-        for i, j in itertools.combinations(range(len(COLOURS)), 2)
+        (COLORS[i], COLORS[j]): float(np.linalg.norm(seen[i] - seen[j]))
+        for i, j in itertools.combinations(range(len(COLORS)), 2)
     }
     assert min(gaps.values()) > 20, min(gaps, key=lambda pair: gaps[pair])
 
 
-def test_colours_stand_out_against_white() -> None:
-    assert min(map(_contrast, COLOURS)) >= 3.0  # WCAG 2.1, graphical objects
+def test_colors_stand_out_against_white() -> None:
+    assert min(map(_contrast, COLORS)) >= 3.0  # WCAG 2.1, graphical objects
     assert min(map(_contrast, (INK, MUTED))) >= 4.5  # text
     assert _contrast(GRID) < 1.5  # recedes
 
@@ -76,9 +77,9 @@ def test_the_look_leaves_the_users_settings_alone() -> None:
 
 def test_a_users_own_style_does_not_change_a_figure() -> None:
     sample = page_samples.record()
-    usual = figures.to_svg(page_samples.PLOTS[0].figure(sample))
+    usual = plotting.to_svg(PLOTS[0].figure(sample))
     with matplotlib.rc_context({"font.size": 31.0, "axes.facecolor": "red", "svg.hashsalt": "x"}):
-        assert figures.to_svg(page_samples.PLOTS[0].figure(sample)) == usual
+        assert plotting.to_svg(PLOTS[0].figure(sample)) == usual
 
 
 def test_a_notice_is_stamped_and_adds_its_own_room() -> None:
@@ -104,20 +105,15 @@ def test_an_unknown_width_is_refused() -> None:
         new_figure("half", record=page_samples.record())
 
 
-def test_a_study_without_figures_is_named() -> None:
-    with pytest.raises(ValueError, match="study: expected one that has figures, got 'nothing'"):
-        figures.plots("nothing")
-
-
 def test_save_writes_the_same_svg(tmp_path: Path) -> None:
-    drawn = page_samples.PLOTS[0].figure(page_samples.record())
-    path = figures.save(drawn, tmp_path / "figure.svg")
-    assert path.read_bytes() == figures.to_svg(drawn)
+    drawn = PLOTS[0].figure(page_samples.record())
+    path = plotting.save(drawn, tmp_path / "figure.svg")
+    assert path.read_bytes() == plotting.to_svg(drawn)
     assert b"<dc:date>" not in path.read_bytes()
 
 
 def test_a_plot_takes_words_or_functions() -> None:
     sample = page_samples.record()
-    made = Plot("p", page_samples.narrow, "caption", lambda r: r.study)
-    assert (made.caption_for(sample), made.alt_for(sample)) == ("caption", "perceptron")
+    made = Plot("p", narrow, "caption", lambda r: r.study)
+    assert (made.caption_for(sample), made.alt_for(sample)) == ("caption", sample.study)
     assert made.when(sample)

@@ -5,8 +5,6 @@ import signal
 import sys
 import threading
 from importlib import import_module
-from types import FrameType
-from typing import NoReturn
 
 from firstlight import __version__
 from firstlight.errors import ConfigError, FirstlightError, TrialError
@@ -31,11 +29,6 @@ options:
   --version      show the version and exit
 
 'firstlight COMMAND --help' tells more about a command."""
-
-
-def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """Answer a request to terminate as Ctrl-C is answered: end cleanly and keep what is done."""
-    raise KeyboardInterrupt
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -64,7 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
     Ctrl-C; what had finished is kept.
     """
     if threading.current_thread() is threading.main_thread():  # no other may set a handler
-        signal.signal(signal.SIGTERM, _stop)
+        # A request to terminate is answered as Ctrl-C is: end cleanly and keep what is done.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = _dispatch(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()

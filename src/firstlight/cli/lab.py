@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import tyro
+from tyro.conf import Positional, arg
 
 from firstlight.cli.parsing import check_folder, parse
 from firstlight.config import Preset
@@ -19,9 +19,7 @@ class Lab:
     interruption.
     """
 
-    studies: Annotated[
-        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[STUDY …]")
-    ] = ()
+    studies: Annotated[tuple[str, ...], Positional, arg(metavar="[STUDY …]")] = ()
     """Which studies; all of them when none is named."""
     preset: Preset = "quick"
     """quick: minutes on 2 cores; full: the assignment's own numbers."""
@@ -51,10 +49,7 @@ def main(arguments: list[str]) -> int:
     datasets = [find_data(config, options.data) for config in configs]
     suffix = "-digits" if any(d is not None and d.notice for d in datasets) else ""
     out = options.out or Path("runs") / f"{options.preset}-seed{options.seed}{suffix}"
-    records = [
-        run_study(config, out, device=device, dataset=dataset)
-        for config, dataset in zip(configs, datasets, strict=True)
-    ]
+    records = [run_study(c, out, device, d) for c, d in zip(configs, datasets, strict=True)]
     path = out / page.PAGE_FILE
     made = path.stat().st_mtime_ns if path.exists() else 0
     if not all(record.stat().st_mtime_ns < made for record in out.glob(f"*/{RECORD_FILE}")):

@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> int:
     identity = {"config": config.as_dict(), "data": dataset.fingerprint if dataset else ""}
     digest = hashlib.sha256(to_json(identity).encode()).hexdigest()[:8]
     out = options.out or Path("runs") / f"{config.study}-{digest}"
-    record = run_study(config, out, device=pick_device(options.device), dataset=dataset)
+    record = run_study(config, out, pick_device(options.device), dataset)
     if options.json:
         sys.stdout.write(to_json(record.as_dict()))
         return 0

@@ -7,8 +7,8 @@ from firstlight import __version__, studies
 from firstlight.cli.terminal import progress, say
 from firstlight.config import Config
 from firstlight.context import Context
-from firstlight.data import Dataset
-from firstlight.data import load as load_data
+from firstlight.data import datasets
+from firstlight.data.datasets import Dataset
 from firstlight.errors import ConfigError
 from firstlight.record import RECORD_FILE, Record, load, save
 from firstlight.record.store import claim
@@ -32,13 +32,13 @@ def find_data(config: Config, folder: Path | None) -> Dataset | None:
     if config.data_set is None:
         return None
     with progress(config.study) as report:
-        dataset = load_data(config.data_set, folder=folder, progress=report)
+        dataset = datasets.load(config.data_set, folder=folder, progress=report)
     if dataset.notice is not None:
         say(f"{config.study}: {dataset.notice}")
     return dataset
 
 
-def run_study(config: Config, out: Path, *, device: str, dataset: Dataset | None) -> Record:
+def run_study(config: Config, out: Path, device: str, dataset: Dataset | None) -> Record:
     """Return the study's record in ``out/<study>``: the one that lies there, or a new one."""
     folder = out / config.study
     identity = {
@@ -54,7 +54,6 @@ def run_study(config: Config, out: Path, *, device: str, dataset: Dataset | None
         say(f"{config.study}: already finished in {folder}")
         return finished
     with progress(config.study) as report:
-        context = Context(folder=folder, device=device, progress=report, dataset=dataset)
-        record = studies.run(config, context)
+        record = studies.run(config, Context(folder, device, report, dataset))
     save(record, folder)
     return record

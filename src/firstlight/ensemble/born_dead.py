@@ -27,16 +27,6 @@ FEW = 8
 _NUMBERS = 2**18  # weights gathered at once, one set for each point: few enough for the cache
 
 
-def _affine(weight: Numbers, bias: Numbers, points: Floats, owner: Owner) -> Floats:
-    """Return each point's pre-activations.
-
-    Summed row by row: a matrix product may round two equal points differently, according to their
-    places, and so make corners out of nothing.
-    """
-    z: Floats = np.einsum("moi,mi->mo", weight.take(owner, axis=0), points)
-    return z + bias.take(owner, axis=0)
-
-
 def _with_crossings(z: Floats, owner: Owner) -> tuple[Floats, Owner]:
     """Return the corners with a new one wherever a unit crosses zero between two of them."""
     a, b = z[:-1], z[1:]
@@ -58,24 +48,6 @@ def _largest(points: Floats) -> Floats:
     return reduce(np.maximum, points.T)
 
 
-def _without_repeats(points: Floats, owner: Owner) -> tuple[Floats, Owner]:
-    """Drop the second corner of each piece without length: it adds nothing."""
-    keep = np.ones(len(points), dtype=bool)
-    keep[1:] = (points[1:] != points[:-1]).any(axis=1) | (owner[1:] != owner[:-1])
-    return points[keep], owner[keep]
-
-
-def _directions(points: Floats, owner: Owner, *, path: bool) -> tuple[Floats, Owner]:
-    """Return each ray's point scaled to 1, so that no depth shrinks it out of the numbers' range.
-
-    A ray that is zero stays zero: it is dropped, except where it joins two pieces of a path.
-    """
-    size = _largest(points)
-    if not path:
-        points, owner, size = points[size > 0], owner[size > 0], size[size > 0]
-    return points / np.where(size > 0, size, 1.0)[:, None], owner
-
-
 def _follow(layers: Layers, start: Floats, *, path: bool, rays: bool) -> NDArray[np.bool_]:
     """Return which networks have a hidden layer that is zero on all points (or the whole path).
 
@@ -88,25 +60,26 @@ def _follow(layers: Layers, start: Floats, *, path: bool, rays: bool) -> NDArray
     count = len(layers[0][0])
     points, owner = np.tile(start, (count, 1)), np.repeat(np.arange(count), len(start))
     for weight, bias in layers:
-        z = _affine(weight, bias, points, owner)
-        alive = np.zeros(count, dtype=bool)
-        alive[owner[_largest(z) > 0]] = True
+        # Summed row by row: a matrix product may round two equal points differently, according to
+        # their places, and so make corners out of nothing.
+        sums = np.einsum("moi,mi->mo", weight.take(owner, axis=0), points)
+        z = sums + bias.take(owner, axis=0)
+        alive = np.bincount(owner[_largest(z) > 0], minlength=count) > 0
         z, owner = z[alive[owner]], owner[alive[owner]]
         if path:
             z, owner = _with_crossings(z, owner)
         points = np.maximum(z, 0)
-        if path:
-            points, owner = _without_repeats(points, owner)
-        if rays:
-            points, owner = _directions(points, owner, path=path)
-    dead = np.ones(count, dtype=bool)
-    dead[owner] = False
+        if path:  # the second corner of a piece without length adds nothing
+            new = (points[1:] != points[:-1]).any(axis=1) | (owner[1:] != owner[:-1])
+            keep = np.append(True, new)[: len(points)]
+            points, owner = points[keep], owner[keep]
+        if rays:  # scaled to 1, so that no depth shrinks them out of the numbers' range
+            size = _largest(points)
+            if not path:  # where a ray that is zero may join two pieces
+                points, owner, size = points[size > 0], owner[size > 0], size[size > 0]
+            points = points / np.where(size > 0, size, 1.0)[:, None]
+    dead: NDArray[np.bool_] = np.bincount(owner, minlength=count) == 0
     return dead
-
-
-def _border(low: float, high: float) -> Floats:
-    """Return the border of a square as a closed path; a ray into the square leaves through it."""
-    return np.array([[low, low], [low, high], [high, high], [high, low], [low, low]])
 
 
 def _decide(layers: Layers, low: float, high: float) -> NDArray[np.bool_]:
@@ -119,8 +92,9 @@ def _decide(layers: Layers, low: float, high: float) -> NDArray[np.bool_]:
     start, path = points, False
     if inputs == 1:
         start, path = np.array([[low], [high]]), True
-    elif inputs == 2 and rays:
-        start, path = _border(low, high), True
+    elif inputs == 2 and rays:  # the border as a closed path: a ray into the square leaves there
+        corners = [[low, low], [low, high], [high, high], [high, low], [low, low]]
+        start, path = np.array(corners), True
     dead = _follow(layers, points[:FEW], path=False, rays=rays)
     if dead.any():
         rest = [(weight[dead], bias[dead]) for weight, bias in layers]
@@ -134,10 +108,7 @@ def is_exact(network: Network, *, zero_bias: bool) -> bool:
 
 
 def born_dead(
-    network: Network,
-    parameters: Numbers,
-    low: float = -HALF_WIDTH,
-    high: float = HALF_WIDTH,
+    network: Network, parameters: Numbers, low: float = -HALF_WIDTH, high: float = HALF_WIDTH
 ) -> NDArray[np.bool_]:
     """Say of each network whether some hidden layer is zero on the whole domain [low, high]^D.
 

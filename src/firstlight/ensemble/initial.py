@@ -5,7 +5,7 @@ the ten that are drawn alone. Hence each rule turns one row of random numbers in
 """
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from scipy.special import ndtr
@@ -16,86 +16,50 @@ from firstlight.init.formulas import RELU_GAIN, he_std, rai_std, torch_bound, xa
 from firstlight.types import Floats
 
 Init = Literal["he", "xavier", "torch", "rai", "orthogonal"]
-Rule = Callable[[Network, int, np.random.Generator], Floats]
+SCALES: dict[Init, Callable[[int, int], float]] = {
+    "he": lambda inputs, _: he_std(inputs),
+    "xavier": xavier_std,
+    "torch": lambda inputs, _: torch_bound(inputs),
+    "rai": lambda inputs, _: rai_std(inputs),
+    "orthogonal": lambda *_: RELU_GAIN,
+}
+"""What a layer's random numbers are multiplied by, from its inputs and outputs."""
+BIASED: tuple[Init, ...] = ("torch", "rai")
+"""Rules whose biases are not zero."""
 
 
-def _row(network: Network, scale: Callable[[int, int], float], biases: bool) -> Floats:
-    """Return one number for each parameter: its layer's scale, or zero for biases left out."""
-    row = np.zeros(network.parameters)
-    for (inputs, outputs), (weight, bias) in zip(network.layers, network.unpack(row), strict=True):
-        weight[...] = scale(inputs, outputs)
-        bias[...] = scale(inputs, outputs) if biases else 0.0
-    return row
-
-
-def _he(network: Network, count: int, source: np.random.Generator) -> Floats:
-    row = _row(network, lambda inputs, _: he_std(inputs), biases=False)
-    return source.standard_normal((count, row.size)) * row
-
-
-def _xavier(network: Network, count: int, source: np.random.Generator) -> Floats:
-    row = _row(network, xavier_std, biases=False)
-    return source.standard_normal((count, row.size)) * row
-
-
-def _torch(network: Network, count: int, source: np.random.Generator) -> Floats:
-    row = _row(network, lambda inputs, _: torch_bound(inputs), biases=True)
-    return source.uniform(-1, 1, (count, row.size)) * row
-
-
-def _rai(network: Network, count: int, source: np.random.Generator) -> Floats:
-    row = _row(network, lambda inputs, _: rai_std(inputs), biases=True)
-    rows = sum(network.widths[1:])
-    normal = source.standard_normal((count, row.size + 2 * rows))
-    # Φ turns the spare normals into uniform numbers, so that one row of draws is one network.
-    place, size = ndtr(normal[:, row.size :]).reshape(count, 2, rows).swapaxes(0, 1)
-    parameters = normal[:, : row.size] * row
-    at = 0
-    for (inputs, outputs), (weight, bias) in zip(
-        network.layers, network.unpack(parameters), strict=True
-    ):
-        entries = np.concatenate([weight, bias[..., None]], axis=-1)
-        chosen = (place[:, at : at + outputs] * (inputs + 1)).astype(np.int64).clip(max=inputs)
-        beta = np.sqrt(size[:, at : at + outputs])  # Beta(2, 1) has the distribution function x²
-        np.put_along_axis(entries, chosen[..., None], beta[..., None], axis=-1)
-        weight[...], bias[...] = entries[..., :-1], entries[..., -1]
-        at += outputs
-    return parameters
-
-
-def _orthonormal(vectors: Floats) -> None:
-    """Make k vectors of each network orthonormal, in place, from the first on (Gram–Schmidt).
+def _make_beta(network: Network, parameters: Floats, spare: Floats) -> None:
+    """Make one entry of each row (a unit's weights and its bias) Beta(2, 1), in place.
 
     Args:
-        vectors: shape (k, m, R), k <= m: networks last, so that they are what runs in parallel.
+        network: the networks' shape.
+        parameters: shape (R, P).
+        spare: uniform numbers, shape (R, 2 · units): one that chooses, and one for the entry.
     """
+    place, size = np.split(spare, 2, axis=1)
+    at = 0
+    for weight, bias in network.unpack(parameters):
+        entries = np.concatenate([weight, bias[..., None]], axis=-1)
+        units, choices = slice(at, at + weight.shape[1]), entries.shape[2]
+        chosen = (place[:, units] * choices).astype(np.int64).clip(max=choices - 1)
+        beta = np.sqrt(size[:, units])  # Beta(2, 1) has the distribution function x²
+        np.put_along_axis(entries, chosen[..., None], beta[..., None], axis=-1)
+        weight[...], bias[...] = entries[..., :-1], entries[..., -1]
+        at = units.stop
+
+
+def _orthonormalize(weight: Floats) -> None:
+    """Make the rows or columns, whichever are fewer, orthonormal, in place (Gram–Schmidt)."""
+    outputs, inputs = weight.shape[1:]
+    axes = (1, 2, 0) if outputs <= inputs else (2, 1, 0)
+    # Networks last, so that they are what runs in parallel.
+    vectors = np.ascontiguousarray(weight.transpose(axes))
     for at, vector in enumerate(vectors):
         for _ in range(2):  # once loses orthogonality where two are nearly parallel
             for before in vectors[:at]:
                 vector -= before * (before * vector).sum(axis=0)
         vector /= np.sqrt((vector * vector).sum(axis=0))
-
-
-def _orthogonal(network: Network, count: int, source: np.random.Generator) -> Floats:
-    row = _row(network, lambda _inputs, _outputs: RELU_GAIN, biases=False)
-    parameters = source.standard_normal((count, row.size))
-    for weight, _ in network.unpack(parameters):
-        outputs, inputs = weight.shape[1:]
-        axes = (1, 2, 0) if outputs <= inputs else (2, 1, 0)
-        vectors = np.ascontiguousarray(weight.transpose(axes))
-        _orthonormal(vectors)
-        weight.transpose(axes)[...] = vectors
-    parameters *= row
-    return parameters
-
-
-RULES: dict[str, Rule] = {
-    "he": _he,
-    "xavier": _xavier,
-    "torch": _torch,
-    "rai": _rai,
-    "orthogonal": _orthogonal,
-}
+    weight.transpose(axes)[...] = vectors
 
 
 def initial(network: Network, init: Init, count: int, source: np.random.Generator | int) -> Floats:
@@ -129,10 +93,28 @@ def initial(network: Network, init: Init, count: int, source: np.random.Generato
     A. Saxe et al. (2014), section 3; L. Lu et al., "Dying ReLU and initialization" (2020),
     section 4 (RAI).
     """
-    if init not in RULES:
-        raise ValueError(f"init: expected one of {', '.join(get_args(Init))}, got {init!r}")
+    if init not in SCALES:
+        raise ValueError(f"init: expected one of {', '.join(SCALES)}, got {init!r}")
     if count < 1:
         raise ValueError(f"count: expected at least 1 network, got {count}")
     if not isinstance(source, np.random.Generator):
         source = seeds.generator(source, "initial", init)
-    return RULES[init](network, count, source)
+    size, units = network.parameters, sum(network.widths[1:])
+    scale = np.zeros(size)
+    for (inputs, outputs), (weight, bias) in zip(
+        network.layers, network.unpack(scale), strict=True
+    ):
+        weight[...] = SCALES[init](inputs, outputs)
+        bias[...] = weight[0, 0] if init in BIASED else 0.0
+    if init == "torch":
+        return source.uniform(-1, 1, (count, size)) * scale
+    # One row of draws is one network: what RAI needs besides is drawn with it, and Φ makes it uniform.
+    normal = source.standard_normal((count, size + 2 * units if init == "rai" else size))
+    parameters = normal[:, :size]
+    if init == "orthogonal":
+        for weight, _ in network.unpack(parameters):
+            _orthonormalize(weight)
+    parameters = parameters * scale
+    if init == "rai":
+        _make_beta(network, parameters, ndtr(normal[:, size:]))
+    return parameters

@@ -7,6 +7,7 @@ CUDA graph and replayed; that path has not been run on a GPU yet.
 """
 
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from firstlight.ensemble.codegen.plan import Chunk
 from firstlight.ensemble.shuffle import orders
 from firstlight.ensemble.spec import Network, Training, per_network
-from firstlight.types import Numbers, Tick
-
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
+from firstlight.types import Numbers
 
 WARM_UP_STEPS = 3
 """Steps before a capture, in which CUDA's libraries set themselves up; they are undone."""
@@ -27,26 +27,24 @@ WARM_UP_STEPS = 3
 
 def layers(network: Network, parameters: Tensor) -> list[Tensor]:
     """Return views of an (R, P) tensor: for each layer (R, outputs, inputs) and (R, outputs)."""
-    views, at = [], 0
-    for inputs, outputs in network.layers:
-        size = inputs * outputs
-        views.append(parameters[:, at : at + size].view(-1, outputs, inputs))
-        views.append(parameters[:, at + size : at + size + outputs])
-        at += size + outputs
-    return views
+    return [view for pair in network.unpack(parameters) for view in pair]
 
 
 def activate(network: Network, z: Tensor) -> Tensor:
     """Return φ(z); the derivative of ReLU at 0 is 0, of leaky ReLU its slope, as in PyTorch."""
-    act: dict[str, Callable[[Tensor], Tensor]] = {
-        "relu": torch.relu,
-        "leaky-relu": lambda z: functional.leaky_relu(z, network.slope),
-        "tanh": torch.tanh,
-        "sigmoid": torch.sigmoid,
-        "elu": lambda z: functional.elu(z, network.slope),
-        "identity": lambda z: z,
-    }
-    return act[network.activation](z)
+    match network.activation:
+        case "leaky-relu":
+            return functional.leaky_relu(z, network.slope)
+        case "elu":
+            return functional.elu(z, network.slope)
+        case "identity":
+            return z
+        case "relu":
+            return z.relu()
+        case "tanh":
+            return z.tanh()
+        case "sigmoid":
+            return z.sigmoid()
 
 
 def outputs(network: Network, stacked: Sequence[Tensor], x: Tensor) -> Tensor:
@@ -60,11 +58,10 @@ def outputs(network: Network, stacked: Sequence[Tensor], x: Tensor) -> Tensor:
     Returns:
         Shape (R, outputs, B).
     """
-    h = x
-    for layer in range(0, len(stacked), 2):
-        h = h if layer == 0 else activate(network, h)
-        h = torch.baddbmm(stacked[layer + 1].unsqueeze(2), stacked[layer], h)
-    return h
+    z = torch.baddbmm(stacked[1].unsqueeze(2), stacked[0], x)
+    for weight, bias in zip(stacked[2::2], stacked[3::2], strict=True):
+        z = torch.baddbmm(bias.unsqueeze(2), weight, activate(network, z))
+    return z
 
 
 def losses(training: Training, z: Tensor, y: Tensor) -> Tensor:
@@ -106,9 +103,6 @@ class Stack:
         learning_rate: one number or shape (R,).
         dtype: ``"float32"`` or ``"float64"``.
         device: ``"cpu"`` or ``"cuda"``.
-
-    Raises:
-        ValueError: if a shape does not fit the network or there are no samples.
     """
 
     def __init__(
@@ -123,18 +117,14 @@ class Stack:
         dtype: str,
         device: str = "cpu",
     ) -> None:
-        if dtype not in DTYPES:
-            raise ValueError(f"dtype: expected one of {', '.join(DTYPES)}, got {dtype!r}")
-
         def tensor(value: ArrayLike) -> Tensor:
             # A copy, because training changes the parameters in place.
-            return torch.tensor(np.asarray(value), dtype=DTYPES[dtype], device=device)
+            return torch.tensor(np.asarray(value, dtype=dtype), device=device)
 
         self.network, self.training = network, training
         self.parameters, self.x, self.y = tensor(parameters), tensor(x), tensor(y)
         # One set of samples for all networks may also come as a stack of one.
         self.x, self.y = (d[0] if d.ndim == 3 and len(d) == 1 else d for d in (self.x, self.y))
-        self._check()
         count = len(self.parameters)
         self.rates = tensor(per_network("learning_rate", learning_rate, count)[:, None])
         self.rows = torch.arange(count, device=device)[:, None]
@@ -143,30 +133,6 @@ class Stack:
         # A tensor, because a CUDA graph would freeze a Python number.
         self.steps = torch.zeros((), dtype=torch.float64, device=device)
         self.graphs: dict[int, tuple[Any, Tensor]] = {}
-
-    def _check(self) -> None:
-        """Refuse shapes that do not fit, before broadcasting makes something of them."""
-        size, shape = self.network.parameters, tuple(self.parameters.shape)
-        if len(shape) != 2 or shape[1] != size:
-            raise ValueError(f"parameters: expected shape (networks, {size}), got {shape}")
-        if self.samples < 1:
-            raise ValueError(
-                f"x: expected at least 1 sample in rows, got shape {tuple(self.x.shape)}"
-            )
-        count = shape[0]
-        widths = {"x": self.network.widths[0], "y": self.network.widths[-1]}
-        for name, data in (("x", self.x), ("y", self.y)):
-            fits = {(self.samples, widths[name]), (count, self.samples, widths[name])}
-            if tuple(data.shape) not in fits:
-                raise ValueError(
-                    f"{name}: expected shape ({self.samples}, {widths[name]}), or one such array "
-                    f"for each of the {count} networks, got {tuple(data.shape)}"
-                )
-
-    @property
-    def samples(self) -> int:
-        """Return the number of samples of each network."""
-        return int(self.x.shape[-2]) if self.x.ndim > 1 else 0
 
     def numbers(self) -> Numbers:
         """Return a copy of all parameters, shape (R, P)."""
@@ -234,66 +200,34 @@ class Stack:
         return graph, static
 
 
-def train_stacked(
-    network: Network,
-    training: Training,
-    parameters: ArrayLike,
-    x: ArrayLike,
-    y: ArrayLike,
-    *,
-    seeds: ArrayLike,
-    learning_rate: ArrayLike = 1e-3,
-    checkpoints: Sequence[int] = (),
-    dtype: str = "float32",
-    device: str = "cpu",
-    progress: Tick | None = None,
-) -> tuple[Numbers, Numbers]:
-    """Train all networks as a loop over ``nn.Module`` and ``torch.optim`` would.
+def train(chunk: Chunk, finished: Callable[[int], None], *, device: str) -> tuple[int, float]:
+    """Train a chunk in place, as ``nn.Module`` and ``torch.optim`` would, and fill its snapshots.
 
     Args:
-        network: the shape that all networks share.
-        training: loss, optimizer, batch size and epochs.
-        parameters: initial weights and biases, shape (R, P), laid out as ``Network.unpack`` says.
-        x: inputs, shape (n, inputs) for all networks or (R, n, inputs).
-        y: targets, shape (n, outputs) for all networks or (R, n, outputs).
-        seeds: of each network's shuffle, shape (R,), from 0 to 2⁶⁴ − 1.
-        learning_rate: one number or shape (R,), above 0.
-        checkpoints: epochs after which the parameters are kept; 0 is before training.
-        dtype: ``"float32"`` or ``"float64"``.
+        chunk: the networks; their parameters are the trained ones afterwards.
+        finished: called with the number of networks in the end.
         device: ``"cpu"`` or ``"cuda"``.
-        progress: called as ``progress(epochs done, epochs)``.
 
     Returns:
-        The parameters after training, shape (R, P), and after each epoch of ``checkpoints``,
-        shape (C, R, P).
-
-    Raises:
-        ValueError: if a shape does not fit the network or a checkpoint lies beyond the epochs.
-
-    Example:
-        >>> x = np.linspace(-1, 1, 8)[:, None]
-        >>> start, seeds = np.ones((3, 7)), range(3)
-        >>> train_stacked(Network((1, 2, 1)), Training(), start, x, abs(x), seeds=seeds)[0].shape
-        (3, 7)
+        0, as no network is skipped; seconds of training.
     """
+    started, plan = perf_counter(), chunk.plan
+    x, y = np.split(chunk.samples, [plan.network.widths[0]], axis=2)
     stack = Stack(
-        network, training, parameters, x, y, learning_rate=learning_rate, dtype=dtype, device=device
+        plan.network,
+        plan.training,
+        chunk.parameters,
+        x,
+        y,
+        learning_rate=chunk.rates,
+        dtype=plan.dtype,
+        device=device,
     )
-    marks = list(checkpoints)
-    if not all(0 <= epoch <= training.epochs for epoch in marks):
-        raise ValueError(f"checkpoints: expected from 0 to {training.epochs}, got {marks}")
-    if np.shape(seeds) != (len(stack.parameters),):
-        raise ValueError(
-            f"seeds: expected one for each of {len(stack.parameters)} networks, "
-            f"got shape {np.shape(seeds)}"
-        )
-    shuffles, snapshots = orders(seeds, stack.samples), {0: stack.numbers()}
-    for epoch in range(1, training.epochs + 1):
-        stack.epoch(next(shuffles))
-        if epoch in marks:
-            snapshots[epoch] = stack.numbers()
-        if progress is not None:
-            progress(epoch, training.epochs)
-    last = stack.numbers()
-    wanted = np.array([snapshots[epoch] for epoch in marks], dtype=last.dtype)
-    return last, wanted.reshape(len(marks), *last.shape)
+    shuffles = orders(chunk.seeds, chunk.count)
+    for epoch in range(plan.training.epochs + 1):
+        if epoch > 0:
+            stack.epoch(next(shuffles))
+        chunk.snapshots[np.equal(chunk.checkpoints, epoch)] = stack.numbers()
+    chunk.parameters[:] = stack.numbers()
+    finished(len(chunk.parameters))
+    return 0, perf_counter() - started

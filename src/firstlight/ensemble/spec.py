@@ -1,13 +1,17 @@
 """What an ensemble is: many independent networks of one shape, trained in one way."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from firstlight.types import Floats, Numbers
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Values = TypeVar("Values", Numbers, "Tensor")
 Activation = Literal["relu", "leaky-relu", "tanh", "sigmoid", "elu", "identity"]
 Loss = Literal["squared-error", "cross-entropy", "hinge"]
 Optimizer = Literal["adam", "sgd"]
@@ -56,11 +60,11 @@ class Network:
         """Return the number of weights and biases of one network."""
         return sum((inputs + 1) * outputs for inputs, outputs in self.layers)
 
-    def unpack(self, parameters: Numbers) -> list[tuple[Numbers, Numbers]]:
+    def unpack(self, parameters: Values) -> list[tuple[Values, Values]]:
         """Return views (weights, biases) of every layer.
 
         Args:
-            parameters: shape (…, P). Layer after layer: the weights, row by row as in
+            parameters: shape (…, P), an array or a tensor. Layer after layer: the weights, row by row as in
                 ``torch.nn.Linear.weight``, then the biases.
 
         Returns:
@@ -68,13 +72,11 @@ class Network:
         """
         layers, at = [], 0
         for inputs, outputs in self.layers:
-            size = inputs * outputs
-            weights = parameters[..., at : at + size]
+            end = at + inputs * outputs
             shape = (*parameters.shape[:-1], outputs, inputs)
-            layers.append(
-                (weights.reshape(shape), parameters[..., at + size : at + size + outputs])
-            )
-            at += size + outputs
+            biases = parameters[..., end : end + outputs]
+            layers.append((parameters[..., at:end].reshape(shape), biases))
+            at = end + outputs
         return layers
 
 

@@ -27,6 +27,7 @@ Source: the chain follows L. Lu, Y. Shin, Y. Su, G. E. Karniadakis, "Dying ReLU 
 
 import math
 from functools import lru_cache
+from itertools import count
 
 import numpy as np
 
@@ -61,15 +62,6 @@ def _once(chance: float, times: int) -> float:
     if chance >= 1:
         return float(times > 0)
     return -math.expm1(times * math.log1p(-chance))
-
-
-def _three_layers(width: int) -> float:
-    """Return P(born dead) for L = 3 and one input: the second layer sees one ray, or two.
-
-    The first leaves one with probability 2^(1−N), otherwise two at a right angle.
-    """
-    half: float = 2.0**-width
-    return 2 * half * half + (1 - 2 * half) * half * half
 
 
 def upper_bound(width: int, depth: int) -> float:
@@ -109,9 +101,11 @@ def lower_bound(width: int, depth: int) -> float:
     Source: L. Lu, Y. Shin, Y. Su, G. E. Karniadakis, "Dying ReLU and initialization" (2020).
     """
     _check(width, depth)
+    half: float = 2.0**-width
     if depth == 3:
-        return _three_layers(width)  # what the formula gives, without its rounding
-    half = 2.0**-width
+        # What the formula gives, without its rounding: the second layer sees one ray with
+        # probability 2^(1−N), otherwise two at a right angle.
+        return 2 * half * half + (1 - 2 * half) * half * half
     one = _once(half, depth - 2)
     two = _once(2 * half + (width - 1) * half * half, depth - 2)
     c = (1 - 2 * half) * (1 - half) / (1 + (width - 1) * half)
@@ -139,12 +133,10 @@ def exact(width: int, depth: int, inputs: int = 1) -> float | None:
         raise ValueError(f"inputs: expected at least 1, got {inputs}")
     if depth == 2:
         return 0.0
-    if width == 1:
-        return lower_bound(1, depth)
-    if depth == 3:
-        if inputs == 1:
-            return _three_layers(width)
-        return 2.0 ** -(width * width) if inputs >= width else None
+    if width == 1 or (depth == 3 and inputs == 1):
+        return lower_bound(width, depth)
+    if depth == 3 and inputs >= width:
+        return float(2.0 ** -(width * width))
     if width == 2 and inputs == 1:
         # The clip takes away rounding alone, where all three come close to 1.
         return min(max(two_wide(depth), lower_bound(2, depth)), upper_bound(2, depth))
@@ -167,10 +159,7 @@ def safe_width(depth: int, risk: float) -> int:
     _check(1, depth)
     if not 0 < risk < 1:
         raise ValueError(f"risk: expected between 0 and 1, got {risk}")
-    width = max(1, math.ceil(math.log2(depth - 1) - math.log2(risk)))  # the simple rule
-    while width > 1 and upper_bound(width - 1, depth) <= risk:
-        width -= 1
-    return width
+    return next(width for width in count(1) if upper_bound(width, depth) <= risk)
 
 
 def probability(
@@ -207,30 +196,14 @@ def probability(
     step = max(1, _NUMBERS // network.parameters)
     dead = 0
     for first in range(0, networks, step):
-        count = min(step, networks - first)
-        parameters = initial(network, init, count, source)
+        last = min(first + step, networks)
+        parameters = initial(network, init, last - first, source)
         dead += int(born_dead(network, parameters, low, high).sum())
         if progress is not None:
-            progress("networks", first + count, networks)
+            progress("networks", last, networks)
     from firstlight.stats import proportion  # which imports scipy.stats: slow, and only for this
 
     return proportion(dead, networks)
-
-
-def _grid(panels: int, nodes: int) -> tuple[Floats, Floats]:
-    """Return angles and weights on (0, π/2), graded towards 0, where the kernel is scale-free."""
-    x, w = np.polynomial.legendre.leggauss(nodes)
-    high = math.pi / 2 * 0.5 ** np.arange(panels)[:, None]
-    return (high * (3 + x) / 4).ravel(), (high * w / 4).ravel()
-
-
-def _both_half_planes(a: Floats, b: Floats) -> Floats:
-    """Return J(a, b), by parts: ∫ exp(−c²r²/2) Φ(br) dr = √2π (1/4 + atan(b/c)/2π)/c."""
-    c, d = np.sqrt(1 + a * a), np.sqrt(1 + b * b)
-    first = a / c * (0.25 + np.arctan(b / c) / (2 * math.pi))
-    second = b / d * (0.25 + np.arctan(a / d) / (2 * math.pi))
-    result: Floats = 0.25 + first + second
-    return result
 
 
 def density(theta: Floats, phi: Floats) -> Floats:
@@ -241,7 +214,12 @@ def density(theta: Floats, phi: Floats) -> Floats:
         phi: next angle, in (0, π/2); broadcast with ``theta``.
     """
     cot = np.cos(theta) / np.sin(theta)
-    mixed = 4 * _both_half_planes(np.cos(phi) * cot, -np.sin(phi) * cot) / (2 * math.pi)
+    a, b = np.cos(phi) * cot, -np.sin(phi) * cot
+    c, d = np.sqrt(1 + a * a), np.sqrt(1 + b * b)
+    # J(a, b) by parts: ∫ exp(−c²r²/2) Φ(br) dr = √2π (1/4 + atan(b/c)/2π)/c.
+    first = a / c * (0.25 + np.arctan(b / c) / (2 * math.pi))
+    second = b / d * (0.25 + np.arctan(a / d) / (2 * math.pi))
+    mixed = 4 * (0.25 + first + second) / (2 * math.pi)
     beta = np.cos(theta) * np.cos(phi)
     rest = np.sin(theta) ** 2 + (np.cos(theta) * np.sin(phi)) ** 2  # 1 − β², without cancellation
     root = np.sqrt(rest)
@@ -257,7 +235,9 @@ def _chain(panels: int, nodes: int) -> tuple[Floats, Floats]:
 
     States: the grid's angles, then π/2 (an atom), then a single ray.
     """
-    angles, weights = _grid(panels, nodes)
+    x, w = np.polynomial.legendre.leggauss(nodes)
+    high = math.pi / 2 * 0.5 ** np.arange(panels)[:, None]  # graded: near 0 only ratios matter
+    angles, weights = (high * (3 + x) / 4).ravel(), (high * w / 4).ravel()
     theta = np.append(angles, math.pi / 2)
     one, both = theta / (2 * math.pi), (math.pi - theta) / (2 * math.pi)
     dead = np.append(both**2, 0.25)
@@ -281,8 +261,7 @@ def two_wide(depth: int, panels: int = PANELS, nodes: int = NODES) -> float:
         >>> round(two_wide(3), 9)
         0.15625
     """
-    if depth < 2:
-        raise ValueError(f"depth: expected at least 2 (one hidden layer), got {depth}")
+    _check(2, depth)
     moves, dead = _chain(panels, nodes)
     died = np.zeros(dead.size)
     for _ in range(depth - 2):

@@ -4,15 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from firstlight.ensemble.codegen.plan import Plan
+from firstlight.ensemble.codegen.plan import Chunk, Plan
 from firstlight.ensemble.spec import Network, Training, per_network
 from firstlight.record.provenance import cores
-from firstlight.types import Floats, Numbers, Tick
+from firstlight.types import Numbers, Tick
 
 CHUNK = 1024
 """Networks whose data are in memory at the same time."""
@@ -111,103 +110,47 @@ def train(
             "expected dtype float32 or float64 and backend auto, kernel or torch, "
             f"got {dtype!r} and {backend!r}"
         )
-    job = _Job(
-        plan=Plan(network, training, dtype),
-        parameters=start.astype(dtype),
-        data=data,
-        seeds=_seeds(seeds, len(start)),
-        rates=per_network("learning_rate", learning_rate, len(start)),
-        checkpoints=_checkpoints(checkpoints, training.epochs),
-        progress=progress or (lambda done, total: None),
-    )
-    # LLVM's library is loaded where it is needed only: it is large.
-    from firstlight.ensemble.codegen.blocks import refusal
+    plan, size = Plan(network, training, dtype), len(start)
+    marks, orders = _checkpoints(checkpoints, training.epochs), _seeds(seeds, size)
+    rates = per_network("learning_rate", learning_rate, size)
+    work, used, remark = _backend(plan, backend, device, threads or cores(), skip_dead)
+    trained, snapshots = start.astype(dtype), np.empty((len(marks), *start.shape), dtype)
+    done, skipped, seconds, samples = 0, 0, 0.0, 0
 
-    remark = refusal(job.plan) if device == "cpu" else f"the kernel runs on the cpu, not {device}"
-    if backend == "kernel" and remark is not None:
-        raise ValueError(f"backend: {remark}; use backend='torch'")
-    if backend != "torch" and remark is None:
-        work = partial(_kernel_chunk, threads=threads or cores(), skip_dead=skip_dead)
-        return job.run(work, "kernel", None)
-    remark = remark if backend == "auto" else None
-    return job.run(partial(_torch_chunk, device=device), "torch", remark)
+    def finished(networks: int) -> None:
+        nonlocal done
+        done += networks
+        if progress is not None:
+            progress(done, size)
 
-
-@dataclass(frozen=True)
-class _Job:
-    plan: Plan
-    parameters: Numbers
-    data: Data
-    seeds: NDArray[np.uint64]
-    rates: Floats
-    checkpoints: list[int]
-    progress: Tick
-
-    def run(
-        self,
-        train_chunk: "Callable[[_Job, slice, Numbers], tuple[Numbers, int, float]]",
-        backend: str,
-        remark: str | None,
-    ) -> Trained:
-        """Train chunk after chunk, each in place, by a function that returns what ``blocks`` does."""
-        size = len(self.parameters)
-        snapshots = np.empty((len(self.checkpoints), *self.parameters.shape), self.plan.dtype)
-        samples, skipped, seconds = 0, 0, 0.0
-        for first in range(0, size, CHUNK):
-            chunk = slice(first, min(first + CHUNK, size))
-            rows = _samples(self.plan, self.data, chunk.start, chunk.stop, size)
-            snapshots[:, chunk], dead, spent = train_chunk(self, chunk, rows)
-            samples, skipped, seconds = rows.shape[1], skipped + dead, seconds + spent
-        steps = self.plan.training.steps(samples)
-        return Trained(self.parameters, snapshots, steps, skipped, seconds, backend, remark)
+    for first in range(0, size, CHUNK):
+        at = slice(first, min(first + CHUNK, size))
+        rows = _samples(plan, data, at.start, at.stop, size)
+        chunk = Chunk(plan, trained[at], rows, orders[at], rates[at], marks, snapshots[:, at])
+        dead, spent = work(chunk, finished)
+        samples, skipped, seconds = chunk.count, skipped + dead, seconds + spent
+    return Trained(trained, snapshots, training.steps(samples), skipped, seconds, used, remark)
 
 
-def _kernel_chunk(
-    job: _Job, chunk: slice, rows: Numbers, *, threads: int, skip_dead: bool
-) -> tuple[Numbers, int, float]:
+def _backend(
+    plan: Plan, wanted: str, device: str, threads: int, skip_dead: bool
+) -> tuple[Callable[[Chunk, Callable[[int], None]], tuple[int, float]], str, str | None]:
+    """Return what trains a chunk, its name, and why it is not the kernel where that was wanted."""
+    # LLVM's library is loaded where it is needed only, and so is PyTorch: they are large.
     from firstlight.ensemble.codegen import blocks
 
-    done = chunk.start
+    elsewhere = None if device == "cpu" else f"the kernel runs on the cpu, not {device}"
+    refusal = elsewhere or blocks.refusal(plan)
+    if wanted == "kernel" and refusal is not None:
+        raise ValueError(f"backend: {refusal}; use backend='torch'")
+    if wanted != "torch" and refusal is None:
+        folder = cache_folder()
+        train_chunk = partial(blocks.train, threads=threads, skip_dead=skip_dead, folder=folder)
+        return train_chunk, "kernel", None
+    from firstlight.ensemble import reference
 
-    def finished(count: int) -> None:
-        nonlocal done
-        done += count
-        job.progress(done, len(job.parameters))
-
-    networks = blocks.Chunk(
-        job.plan, job.parameters[chunk], rows, job.seeds[chunk], job.rates[chunk]
-    )
-    return blocks.train(
-        networks,
-        checkpoints=job.checkpoints,
-        threads=threads,
-        skip_dead=skip_dead,
-        folder=cache_folder(),
-        progress=finished,
-    )
-
-
-def _torch_chunk(
-    job: _Job, chunk: slice, rows: Numbers, *, device: str
-) -> tuple[Numbers, int, float]:
-    from firstlight.ensemble.reference import train_stacked
-
-    inputs, started = job.plan.network.widths[0], perf_counter()
-    job.parameters[chunk], snapshots = train_stacked(
-        job.plan.network,
-        job.plan.training,
-        job.parameters[chunk],
-        rows[..., :inputs],
-        rows[..., inputs:],
-        seeds=job.seeds[chunk],
-        learning_rate=job.rates[chunk],
-        checkpoints=job.checkpoints,
-        dtype=job.plan.dtype,
-        device=device,
-    )
-    seconds = perf_counter() - started
-    job.progress(chunk.stop, len(job.parameters))
-    return snapshots, 0, seconds
+    remark = refusal if wanted == "auto" else None
+    return partial(reference.train, device=device), "torch", remark
 
 
 def cache_folder() -> Path | None:

@@ -5,22 +5,13 @@ import threading
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar, copy_context
 from functools import partial
-from types import FrameType, TracebackType
-from typing import Any, Self, TypeVar, cast
+from types import FrameType
+from typing import Any, Self
 
 import torch
 from torch import nn
 
-from firstlight.guard.state import (
-    FOLLOWED,
-    Restore,
-    given_states,
-    global_states,
-    loader_states,
-    restores,
-)
-
-_Method = TypeVar("_Method", bound=Callable[..., Any])
+from firstlight.guard import state
 
 _WAITING: ContextVar[list[int] | None] = ContextVar("_WAITING", default=None)
 """The signals that have come while they had to wait; None where one may act at once."""
@@ -43,10 +34,6 @@ class _Uninterrupted:
         context = copy_context()
         context.run(_WAITING.set, [])
         return partial(context.run, self._method, instance)
-
-
-def _uninterrupted(method: _Method) -> _Method:
-    return cast(_Method, _Uninterrupted(method))
 
 
 class _Interrupts:
@@ -166,14 +153,22 @@ class Snapshot:
         also: Iterable[Any] = (),
         randomness: bool = True,
     ) -> None:
-        _check("model", model, nn.Module)
-        _check("optimizer", optimizer, torch.optim.Optimizer)
-        _check("scaler", scaler, torch.amp.GradScaler)
-        shared = global_states() if randomness else []  # first, since what follows may draw
-        roots = [model, optimizer, scaler, *(root for value in also for root in _roots(value))]
-        self._restores: list[Restore] = restores(root for root in roots if root is not None)
-        self._restores += given_states(generators)
-        self._restores += [] if loader is None else loader_states(loader)
+        for name, value, kind in (
+            ("model", model, nn.Module),
+            ("optimizer", optimizer, torch.optim.Optimizer),
+            ("scaler", scaler, torch.amp.GradScaler),
+        ):
+            if value is not None and not isinstance(value, kind):
+                got = type(value).__name__
+                raise TypeError(f"{name}: expected {kind.__name__} or None, got {got}")
+        shared = state.global_states() if randomness else []  # first, since what follows may draw
+        roots: list[Any] = [model, optimizer, scaler]
+        for value in also:
+            roots.append(value)
+            if not isinstance(value, state.FOLLOWED):  # else its attributes are followed from it
+                roots.append(getattr(value, "__dict__", None))
+        self._restores = state.restores(roots) + state.given_states(generators)
+        self._restores += [] if loader is None else state.loader_states(loader)
         self._restores += shared
         self._interrupts: list[_Interrupts] = []
 
@@ -193,13 +188,8 @@ class Snapshot:
         self._interrupts[-1].open()
         return self
 
-    @_uninterrupted
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    @_Uninterrupted
+    def __exit__(self, *error: object) -> None:
         failures: list[Exception] = []
         for restore in self._restores:
             try:
@@ -209,13 +199,3 @@ class Snapshot:
         self._interrupts.pop().close()
         if failures:
             raise failures[0]
-
-
-def _roots(value: Any) -> list[Any]:
-    """Return where to begin with any object: itself, or its attributes if it is of no kind known."""
-    return [value] if isinstance(value, FOLLOWED) else [value, getattr(value, "__dict__", None)]
-
-
-def _check(name: str, value: Any, kind: type) -> None:
-    if value is not None and not isinstance(value, kind):
-        raise TypeError(f"{name}: expected {kind.__name__} or None, got {type(value).__name__}")

@@ -40,48 +40,36 @@ def restores(roots: Iterable[Any]) -> list[Restore]:
     stack, remembered = list(roots), []
     while stack:
         value = stack.pop()
-        if isinstance(value, _PLAIN) or id(value) in seen:
-            continue
-        seen[id(value)] = value
-        restore = _remember(value)
-        if restore is not None:
-            remembered.append(restore)
-        stack.extend(_inside(value))
+        if not isinstance(value, _PLAIN) and id(value) not in seen:
+            seen[id(value)] = value
+            restore, inside = _remember(value)
+            if restore is not None:
+                remembered.append(restore)
+            stack.extend(inside)
     return remembered
 
 
-def _inside(value: Any) -> Iterable[Any]:
+def _remember(value: Any) -> tuple[Restore | None, Iterable[Any]]:
+    """Return what puts an object back, and what lies inside it."""
+    if isinstance(value, Tensor):
+        return tensor(value), ()
     if isinstance(value, FOLLOWED):
         held = [v for name, v in vars(value).items() if name not in HOOK_ATTRIBUTES]
-        return held + _outside_attributes(value)
+        if not isinstance(value, nn.Module):
+            return attributes(value), held
+        # Compiled modules hold these outside their attributes.
+        held += [*value.parameters(recurse=False), *value.buffers(recurse=False), *value.children()]
+        return _module(value), held
     if isinstance(value, dict):
-        return [*value, *value.values()]
-    if isinstance(value, list | tuple | set | frozenset | deque):
-        return list(value)
-    return []
-
-
-def _outside_attributes(value: Any) -> list[Any]:
-    """Return what a module holds outside its attributes, as compiled ones do."""
-    if not isinstance(value, nn.Module):
-        return []
-    return [*value.parameters(recurse=False), *value.buffers(recurse=False), *value.children()]
-
-
-def _remember(value: Any) -> Restore | None:
-    if isinstance(value, Tensor):
-        return tensor(value)
-    if isinstance(value, nn.Module):
-        return _module(value)
-    if isinstance(value, FOLLOWED):
-        return attributes(value)
-    if isinstance(value, dict):
-        return _mapping(value)
+        return _mapping(value), [*value, *value.values()]
     if isinstance(value, list | deque | set):
-        return _collection(value)
+        return _collection(value), list(value)
+    if isinstance(value, tuple | frozenset):
+        return None, value
     if isinstance(value, np.ndarray):
-        return _array(value)
-    return generator(value)
+        writes = value.flags.writeable
+        return partial(value.__setitem__, ..., value.copy()) if writes else None, ()
+    return generator(value), ()
 
 
 def tensor(value: Tensor) -> Restore:
@@ -103,8 +91,10 @@ def tensor(value: Tensor) -> Restore:
             restore_gradient()  # first, since a tensor takes no gradient of another type
         with torch.no_grad():
             written.copy_(before)
-            if leaf:
-                _free(value)
+            if leaf:  # first one without a gradient again, so that anything can be set
+                if not value.is_leaf:
+                    value.detach_()
+                value.grad = None
             if _place(value) != _place(place):
                 value.data = place
             if leaf:
@@ -112,13 +102,6 @@ def tensor(value: Tensor) -> Restore:
                 value.grad = gradient
 
     return restore
-
-
-def _free(value: Tensor) -> None:
-    """Make a tensor a leaf without a gradient again, so that anything can be set."""
-    if not value.is_leaf:
-        value.detach_()
-    value.grad = None
 
 
 def _written_once(place: Tensor) -> Tensor:
@@ -176,8 +159,7 @@ def generator(value: Any) -> Restore | None:
     if isinstance(value, np.random.Generator):
         value = value.bit_generator
     if isinstance(value, np.random.BitGenerator):
-        bits = value
-        return state(lambda: bits.state, lambda before: setattr(bits, "state", before))
+        return state(partial(getattr, value, "state"), partial(setattr, value, "state"))
     return None
 
 
@@ -211,17 +193,6 @@ def _collection(value: list[Any] | deque[Any] | set[Any]) -> Restore:
         if len(value) != len(before) or any(a is not b for a, b in zip(value, before, strict=True)):
             value.clear()
             refill(before)
-
-    return restore
-
-
-def _array(value: np.ndarray) -> Restore | None:
-    if not value.flags.writeable:
-        return None
-    before = value.copy()
-
-    def restore() -> None:
-        value[...] = before
 
     return restore
 
@@ -281,19 +252,17 @@ def loader_states(loader: Any) -> list[Restore]:
             f"loader: expected something that can be iterated again or has a state_dict, "
             f"got an iterator ({type(loader).__name__}), whose position cannot be put back"
         )
-    states: list[Restore] = []
-    seen: list[Any] = []
+    states: list[Restore | None] = []
+    seen: dict[int, Any] = {}
     waiting = [loader]
     while waiting:
         holder = waiting.pop()
         held = getattr(holder, "__dict__", None)
-        if held is None or any(holder is other for other in seen):
-            continue
-        seen.append(holder)
-        own = [attributes(holder), *map(generator, held.values()), _state_dict(holder)]
-        states += [restore for restore in own if restore is not None]
-        waiting += [held[name] for name in _POSITIONS if name in held]
-    return states
+        if held is not None and id(holder) not in seen:
+            seen[id(holder)] = holder
+            states += [attributes(holder), *map(generator, held.values()), _state_dict(holder)]
+            waiting += [held[name] for name in _POSITIONS if name in held]
+    return [restore for restore in states if restore is not None]
 
 
 def _state_dict(value: Any) -> Restore | None:

@@ -6,12 +6,10 @@ if TYPE_CHECKING:
     from firstlight.init.schemes import SCHEMES as SCHEMES
     from firstlight.init.schemes import initialize as initialize
 
-__all__ = ["SCHEMES", "initialize"]
-
 
 def __getattr__(name: str) -> Any:
     """Load a public name on first use, so that the formulas can be had without torch."""
-    if name not in __all__:
+    if name not in ("SCHEMES", "initialize"):
         raise AttributeError(f"module 'firstlight.init' has no attribute {name!r}")
     from firstlight.init import schemes
 

@@ -18,25 +18,10 @@ from firstlight.meanfield.moments import expectation, moments, nodes
 
 Function = Callable[[Tensor], Tensor]
 
-_NOT_ELEMENTWISE = (
-    nn.GLU,
-    nn.LogSoftmax,
-    nn.MultiheadAttention,
-    nn.Softmax,
-    nn.Softmax2d,
-    nn.Softmin,
-)
-MODULES = tuple(
-    getattr(torch_activations, name)
-    for name in torch_activations.__all__
-    if not issubclass(getattr(torch_activations, name), _NOT_ELEMENTWISE)
-)
-_FUNCTIONS = {kind.__name__.lower() for kind in MODULES} | {
-    "hard_shrink",
-    "leaky_relu",
-    "relu6",
-    "rrelu",
-}
+_NOT_ELEMENTWISE = {"GLU", "LogSoftmax", "MultiheadAttention", "Softmax", "Softmax2d", "Softmin"}
+_NAMES = [name for name in torch_activations.__all__ if name not in _NOT_ELEMENTWISE]
+MODULES = tuple(getattr(torch_activations, name) for name in _NAMES)
+_FUNCTIONS = {name.lower() for name in _NAMES} | {"hard_shrink", "leaky_relu", "relu6", "rrelu"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +64,11 @@ def next_activations(model: nn.Module) -> dict[nn.Module, NextActivation]:
     or the layer lies inside a module that a trace does not enter, it is taken to be ReLU.
     """
     graph = _trace(model)
-    return _by_order(model) if graph is None else _by_graph(model, graph)
+    if graph is not None:
+        return _by_graph(model, graph)
+    modules = list(model.modules())
+    layers = {at: module for at, module in enumerate(modules) if isinstance(module, Layer)}
+    return {module: _next(modules[at + 1 :]) for at, module in layers.items()}
 
 
 def _trace(model: nn.Module) -> fx.Graph | None:
@@ -124,25 +113,21 @@ def _after(node: fx.Node, modules: dict[str, nn.Module]) -> NextActivation:
 
 
 def _function_name(node: fx.Node) -> str:
-    if node.op == "call_method":
-        return str(node.target).rstrip("_")
-    return str(getattr(node.target, "__name__", "")).rstrip("_")
+    name = node.target if node.op == "call_method" else getattr(node.target, "__name__", "")
+    return str(name).rstrip("_")
 
 
 def _of_call(node: fx.Node) -> NextActivation:
-    rest, named_rest = node.args[1:], {**node.kwargs, "inplace": False}
+    rest = node.args[1:]
+    named_rest = {k: v for k, v in node.kwargs.items() if k != "input"}
     if any(isinstance(value, fx.Node) for value in (*rest, *named_rest.values())):
         return DEFAULT  # its slope is computed in the model
-    named_rest = {k: v for k, v in named_rest.items() if k in node.kwargs and k != "input"}
-
-    def call(z: Tensor) -> Tensor:
-        function: Any = node.target
-        if node.op == "call_method":
-            function = getattr(torch.Tensor, str(node.target))
-        result: Tensor = function(z, *rest, **named_rest)
-        return result
-
-    return _measured(call, leaky=_function_name(node) in ("leaky_relu", "rrelu"))
+    if "inplace" in named_rest:
+        named_rest["inplace"] = False
+    target: Any = node.target
+    function = getattr(torch.Tensor, target) if node.op == "call_method" else target
+    leaky = _function_name(node) in ("leaky_relu", "rrelu")
+    return _measured(lambda z: function(z, *rest, **named_rest), leaky=leaky)
 
 
 def _of_module(module: nn.Module) -> NextActivation:
@@ -163,15 +148,6 @@ def _measured(function: Function, *, leaky: bool) -> NextActivation:
         return DEFAULT
     square = float(expectation(values**2))
     return NextActivation(1 / math.sqrt(square) if 0 < square < math.inf else DEFAULT.gain, slope)
-
-
-def _by_order(model: nn.Module) -> dict[nn.Module, NextActivation]:
-    modules = list(model.modules())
-    return {
-        module: _next(modules[at + 1 :])
-        for at, module in enumerate(modules)
-        if isinstance(module, Layer)
-    }
 
 
 def _next(modules: Iterable[nn.Module]) -> NextActivation:

@@ -1,4 +1,4 @@
-"""What an scheme draws: the weights of a model's layers, with their fans and biases."""
+"""What a scheme draws: the weights of a model's layers, with their fans and biases."""
 
 import math
 from collections.abc import Iterator
@@ -11,31 +11,11 @@ from torch.nn.parameter import is_lazy
 
 from firstlight.init.formulas import torch_bound, xavier_bound
 
-Plain: tuple[type[nn.Module], ...] = (
-    nn.Linear,
-    nn.Conv1d,
-    nn.Conv2d,
-    nn.Conv3d,
-    nn.ConvTranspose1d,
-    nn.ConvTranspose2d,
-    nn.ConvTranspose3d,
-)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+Plain = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)
 """Layers whose output is their weights times their input, plus a bias."""
-TRANSPOSED: tuple[type[nn.Module], ...] = (
-    nn.ConvTranspose1d,
-    nn.ConvTranspose2d,
-    nn.ConvTranspose3d,
-)
-_GATES: dict[type[nn.Module], int] = {
-    nn.RNN: 1,
-    nn.LSTM: 4,
-    nn.GRU: 3,
-    nn.RNNCell: 1,
-    nn.LSTMCell: 4,
-    nn.GRUCell: 3,
-}
-RECURRENT: tuple[type[nn.Module], ...] = tuple(_GATES)
-Layer: tuple[type[nn.Module], ...] = (*Plain, *RECURRENT, nn.MultiheadAttention)
+RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+Layer = (*Plain, *RECURRENT, nn.MultiheadAttention)
 
 
 @dataclass(frozen=True)
@@ -87,7 +67,8 @@ def layer_weights(model: nn.Module) -> list[LayerWeight]:
     return weights
 
 
-def _parameter(prefix: str, module: nn.Module, name: str) -> nn.Parameter:
+def _parameter(prefix: str, module: nn.Module, name: str) -> tuple[str, nn.Parameter]:
+    """Return a weight with its name in the model."""
     full = f"{prefix}.{name}".lstrip(".")
     parameter = module._parameters.get(name)
     if parameter is None:
@@ -97,56 +78,48 @@ def _parameter(prefix: str, module: nn.Module, name: str) -> nn.Parameter:
         )
     if is_lazy(parameter) or parameter.is_meta:
         raise ValueError(f"{full}: expected a parameter with values, got none; run a batch first")
-    return parameter
+    return full, parameter
 
 
 def _plain(prefix: str, module: nn.Module) -> LayerWeight:
-    weight = _parameter(prefix, module, "weight")
+    name, weight = _parameter(prefix, module, "weight")
     groups = int(getattr(module, "groups", 1))
-    kernel = weight.shape[2:]
-    rows, columns = weight.shape[0] // groups, weight.shape[1]
-    taps = math.prod(kernel)
-    stride = getattr(module, "stride", ())
+    kernel, stride = weight.shape[2:], getattr(module, "stride", ())
+    connected = weight.shape[1] * math.prod(kernel)
     # With a stride of s, a kernel of k meets each place of the larger image k / s times.
     met = math.prod(max(1.0, k / s) for k, s in zip(kernel, stride, strict=True))
-    one, other = float(columns * taps), rows * met
-    fans = (other, one) if isinstance(module, TRANSPOSED) else (one, other)
-    bound = torch_bound(columns * taps)  # PyTorch's fan, also where the layer is transposed
+    fans = (connected, weight.shape[0] // groups * met)
+    bound = torch_bound(connected)  # PyTorch's fan, also where the layer is transposed
     still = isinstance(module, NonDynamicallyQuantizableLinear)  # the output of an attention layer
+    bounds = (bound, 0.0 if still else bound)
+    fan_in, fan_out = reversed(fans) if isinstance(module, TRANSPOSED) else fans
     bias = module._parameters["bias"]
-    name = f"{prefix}.weight".lstrip(".")
-    return LayerWeight(
-        name, module, weight, bias, groups, fans[0], fans[1], (bound, 0.0 if still else bound)
-    )
+    return LayerWeight(name, module, weight, bias, groups, fan_in, fan_out, bounds)
 
 
 def _recurrent(prefix: str, module: nn.Module) -> Iterator[LayerWeight]:
-    gates = next(count for kind, count in _GATES.items() if isinstance(module, kind))
     hidden: Any = module.hidden_size
     bound = torch_bound(hidden)
     # The names of the weights outlive a parametrization, under which they are no parameters.
     names = [name for group in getattr(module, "_all_weights", ()) for name in group]
     for name in names or ["weight_ih", "weight_hh"]:
-        if not name.startswith("weight"):
-            continue
-        weight = _parameter(prefix, module, name)
-        blocks = 1 if "_hr" in name else gates
-        bias = module._parameters.get(name.replace("weight", "bias"))
-        fans = (float(weight.shape[1]), float(weight.shape[0] // blocks))
-        full = f"{prefix}.{name}".lstrip(".")
-        yield LayerWeight(full, module, weight, bias, blocks, *fans, (bound, bound))
+        if name.startswith("weight"):
+            full, weight = _parameter(prefix, module, name)
+            bias = module._parameters.get(name.replace("weight", "bias"))
+            rows, columns = weight.shape
+            gates = max(1, rows // hidden)  # an LSTM's projection has fewer rows
+            fans = (columns, rows // gates)
+            yield LayerWeight(full, module, weight, bias, gates, *fans, (bound, bound))
 
 
 def _attention(prefix: str, module: nn.MultiheadAttention) -> Iterator[LayerWeight]:
     """Yield the projections to queries, keys and values; the output is a linear layer itself."""
-    names = ["in_proj_weight"]
-    if not module._qkv_same_embed_dim:
-        names = ["q_proj_weight", "k_proj_weight", "v_proj_weight"]
+    whole = module._qkv_same_embed_dim
+    names = ["in_proj_weight"] if whole else ["q_proj_weight", "k_proj_weight", "v_proj_weight"]
     for name in names:
-        weight = _parameter(prefix, module, name)
-        blocks = 3 // len(names)
-        bias = module._parameters["in_proj_bias"] if blocks == 3 else None
-        fans = (float(weight.shape[1]), float(weight.shape[0] // blocks))
-        bound = xavier_bound(weight.shape[1], weight.shape[0])
-        full = f"{prefix}.{name}".lstrip(".")
-        yield LayerWeight(full, module, weight, bias, blocks, *fans, (bound, 0.0))
+        full, weight = _parameter(prefix, module, name)
+        bias = module._parameters["in_proj_bias"] if whole else None
+        rows, columns = weight.shape
+        blocks = 3 if whole else 1
+        bounds = (xavier_bound(columns, rows), 0.0)
+        yield LayerWeight(full, module, weight, bias, blocks, columns, rows // blocks, bounds)

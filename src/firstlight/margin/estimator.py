@@ -188,11 +188,10 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
                 f"classes: expected {known.tolist()} as on the first call, got "
                 f"{unique_labels(classes).tolist()}; leave them out or start a new classifier"
             )
-        unknown = np.flatnonzero(~np.isin(y, known))
-        if unknown.size:
+        for i in np.flatnonzero(~np.isin(y, known))[:1]:
             raise ValueError(
-                f"y[{unknown[0]}]: expected one of the classes {known.tolist()}, got "
-                f"{y[unknown].tolist()[0]!r}; name every label in classes on the first call"
+                f"y[{i}]: expected one of the classes {known.tolist()}, got "
+                f"{y[[i]].tolist()[0]!r}; name every label in classes on the first call"
             )
         return np.asarray(known)
 
@@ -221,11 +220,9 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             raise ValueError(
                 f"y: expected at least 2 classes, got {k} class; add samples of another class"
             )
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        for i in np.flatnonzero(weights < 0)[:1]:
-            raise ValueError(
-                f"sample_weight[{i}]: expected at least 0, got {weights[i]}; change it"
-            )
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        for i in np.flatnonzero(weight < 0)[:1]:
+            raise ValueError(f"sample_weight[{i}]: expected at least 0, got {weight[i]}; change it")
         balance = compute_class_weight(self.class_weight, classes=classes, y=y).astype(np.float64)
         if not (np.isfinite(balance).all() and (balance >= 0).all()):
             raise ValueError(
@@ -236,7 +233,7 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             *_rows(X),
             codes=np.searchsorted(classes, y).astype(np.intp),
             positive=np.arange(k, dtype=np.intp) if k > 2 else np.array([1], dtype=np.intp),
-            sample_weight=weights,
+            sample_weight=weight,
             class_weight=np.column_stack([np.ones(k), balance]) if k > 2 else balance[None],
             margin=float(self.margin),
             learning_rate=float(self.learning_rate),

@@ -16,7 +16,7 @@ from numba.extending import register_jitable
 from numpy.typing import ArrayLike, NDArray
 
 from firstlight.record.provenance import cores
-from firstlight.types import Floats, Numbers
+from firstlight.types import Floats
 
 LANES = 64
 """Training sets that one thread carries side by side: eight vectors of eight float64 each."""
@@ -89,6 +89,24 @@ def _clear(Z: Any, W: Any, margin: Any, lane: Any) -> bool:
     return True
 
 
+@register_jitable
+def _load(signed: Any, r: Any, lane: Any, Z: Any, W: Any, before: Any) -> None:
+    """Put training set ``r`` into ``lane`` with w = 0."""
+    for k in range(W.shape[0]):
+        W[k, lane] = before[k, lane] = 0.0
+        for i in range(Z.shape[0]):
+            Z[i, k, lane] = signed[r, i, k]
+
+
+@register_jitable
+def _move(source: Any, target: Any, Z: Any, W: Any, before: Any) -> None:
+    """Copy lane ``source`` to ``target``; what ``source`` does from now on is looked at no more."""
+    for k in range(W.shape[0]):
+        W[k, target], before[k, target] = W[k, source], before[k, source]
+        for i in range(Z.shape[0]):
+            Z[i, k, target] = Z[i, k, source]
+
+
 def _block(
     signed: Any, margin: Any, rate: Any, limit: Any, marks: Any, out: Any, scratch: Any
 ) -> None:
@@ -103,7 +121,7 @@ def _block(
     live, waiting = 0, 0
     while True:
         while live < LANES and waiting < count:
-            Z[:, :, live], W[:, live], before[:, live] = signed[waiting], 0.0, 0.0
+            _load(signed, waiting, live, Z, W, before)
             owner[live], epoch[live], mark[live] = waiting, 0, 0
             due[live] = marks[0] if stops else limit
             live, waiting = live + 1, waiting + 1
@@ -120,42 +138,34 @@ def _block(
             still = changed[lane] == 0 and _clear(Z, W, margin, lane)
             last, r = still or epoch[lane] >= limit, owner[lane]
             while mark[lane] < stops and (last or marks[mark[lane]] <= epoch[lane]):
-                history[r, mark[lane]] = W[:, lane]
+                for k in range(W.shape[0]):
+                    history[r, mark[lane], k] = W[k, lane]
                 mark[lane] += 1
             due[lane] = marks[mark[lane]] if mark[lane] < stops else limit
             if last:
-                weights[r], epochs[r], converged[r] = W[:, lane], epoch[lane], still
-                live -= 1  # the last lane closes the gap, and falls silent where it was
-                Z[:, :, lane], W[:, lane], before[:, lane] = Z[:, :, live], W[:, live], before[:, live]
-                Z[:, :, live], W[:, live], before[:, live] = 0.0, 0.0, 0.0
-                table[:, lane] = table[:, live]
+                for k in range(W.shape[0]):
+                    weights[r, k] = W[k, lane]
+                epochs[r], converged[r] = epoch[lane], still
+                live -= 1
+                _move(live, lane, Z, W, before)
+                for row in range(4):
+                    table[row, lane] = table[row, live]
 
 
-def _scratch(points: int, features: int) -> tuple[Numbers, ...]:
-    """Return the block's scratch space: Z, W, W an epoch ago, steps, the lanes' integers."""
-    lanes = np.zeros((points, features, LANES))
-    weights, before = np.zeros((features, LANES)), np.zeros((features, LANES))
-    return lanes, weights, before, np.zeros(LANES), np.zeros((5, LANES), np.int64)
-
-
-def _signature() -> Any:
-    """Return the block's argument types, so that it is compiled once and for every caller."""
+@cache
+def _compiled() -> Callable[..., None]:
+    """Return the block compiled once and for every caller, from the cache on disk if possible."""
     real, whole = types.float64, types.int64
     sets, lanes = real[:, :, ::1], real[:, ::1]
     several: Any = types.Tuple  # numba publishes no types
     out = several((lanes, whole[::1], types.boolean[::1], sets))
     scratch = several((sets, lanes, lanes, real[::1], whole[:, ::1]))
-    return types.void(sets, real, real, whole, whole[::1], out, scratch)
-
-
-@cache
-def _compiled() -> Callable[..., None]:
-    """Return the compiled block, from the cache on disk where that can be used."""
+    signature = types.void(sets, real, real, whole, whole[::1], out, scratch)
     try:
-        block = njit(_signature(), nogil=True, cache=True)(_block)
+        block = njit(signature, nogil=True, cache=True)(_block)
     except Exception:  # a read-only home, a full disk, a damaged cache: none must stop a run
-        block = njit(_signature(), nogil=True)(_block)
-    return block  # type: ignore[no-any-return]  # numba publishes no types
+        block = njit(signature, nogil=True)(_block)
+    return block
 
 
 def _signed(X: ArrayLike, y: ArrayLike) -> Floats:
@@ -170,13 +180,6 @@ def _signed(X: ArrayLike, y: ArrayLike) -> Floats:
     for r in np.flatnonzero((np.abs(labels) != 1).any(axis=1))[:1]:
         raise ValueError(f"y[{r}]: expected labels -1 and 1, got {np.unique(labels[r])[:3]}")
     return np.ascontiguousarray(points * labels[:, :, None])
-
-
-def _marks(checkpoints: Sequence[int]) -> NDArray[np.int64]:
-    marks = np.asarray(checkpoints, np.int64).reshape(-1)
-    if (np.diff(marks, prepend=0) < 1).any():
-        raise ValueError(f"checkpoints: expected rising epochs from 1, got {list(checkpoints)}")
-    return marks
 
 
 def train(
@@ -221,7 +224,9 @@ def train(
         raise ValueError(f"train: expected margin >= 0, rate > 0, max_epochs >= 1, got {got}")
     if threads is not None and threads < 1:
         raise ValueError(f"threads: expected at least 1 or None for every core, got {threads}")
-    signed, marks = _signed(X, y), _marks(checkpoints)
+    signed, marks = _signed(X, y), np.array(checkpoints, np.int64)
+    if (np.diff(marks, prepend=0) < 1).any():
+        raise ValueError(f"checkpoints: expected rising epochs from 1, got {list(checkpoints)}")
     sets, points, features = signed.shape
     weights = np.zeros((sets, features))
     epochs, converged = np.zeros(sets, np.int64), np.zeros(sets, np.bool_)
@@ -230,8 +235,10 @@ def train(
 
     def work(low: int, high: int) -> None:
         out = (weights[low:high], epochs[low:high], converged[low:high], history[low:high])
+        lanes, W, before = np.zeros((points, features, LANES)), *np.zeros((2, features, LANES))
+        scratch = (lanes, W, before, np.zeros(LANES), np.zeros((5, LANES), np.int64))
         rates = (float(margin), float(learning_rate), int(max_epochs))
-        block(signed[low:high], *rates, marks, out, _scratch(points, features))
+        block(signed[low:high], *rates, marks, out, scratch)
 
     workers = max(1, min(threads or cores(), sets // _VECTOR))
     bounds = [sets * k // workers for k in range(workers + 1)]

@@ -85,27 +85,22 @@ def moments(
         1.0
     """
     v = np.asarray(variance, dtype=np.float64)
+    rectifiers = {"linear": 1.0, "identity": 1.0, "relu": 0.0, "leaky-relu": slope}
+    if activation in rectifiers:
+        return _rectifier(v, rectifiers[activation], threshold)
+    z = np.sqrt(v)[..., None] * _NODES
     match activation:
-        case "linear" | "identity":
-            return _rectifier(v, 1.0, threshold)
-        case "relu":
-            return _rectifier(v, 0.0, threshold)
-        case "leaky-relu":
-            return _rectifier(v, slope, threshold)
         case "tanh":
-            a = np.tanh(np.sqrt(v)[..., None] * _NODES)
+            a = np.tanh(z)
             return _smooth(v, a, 1 - a * a, _bell(v, 1.0, threshold))
         case "sigmoid":
-            z = np.sqrt(v)[..., None] * _NODES
             a = expit(z)
             return _smooth(v, a, a * expit(-z), _bell(v, 2.0, threshold))
         case "elu":
-            z = np.sqrt(v)[..., None] * _NODES
             low = np.minimum(z, 0)
             a = np.where(z > 0, z, slope * np.expm1(low))
-            return _smooth(
-                v, a, np.where(z > 0, 1.0, slope * np.exp(low)), _elu(v, slope, threshold)
-            )
+            rise = np.where(z > 0, 1.0, slope * np.exp(low))
+            return _smooth(v, a, rise, _elu(v, slope, threshold))
     raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}, got {activation!r}")
 
 

@@ -16,8 +16,9 @@ at once. Hence the expected gradient is followed as a function of q, a power of 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -144,26 +145,18 @@ def propagate(
     if not threshold > 0:
         raise ValueError(f"threshold: expected above 0, got {threshold}")
     sigma, b = _layers("weight_std", weight_std, depth), _layers("bias_std", bias_std, depth)
-    chain = _Chain(*_groups(input_square))
-    with np.errstate(over="ignore", invalid="ignore"):  # `_checked` finds them
+    square, share = _groups(input_square)
+    with np.errstate(over="ignore", invalid="ignore"):  # found below
         gain, back = np.array(widths[:-1]) * sigma**2, np.array(widths[2:]) * sigma[1:] ** 2
         units = np.array(widths[1:]) if finite else np.full(depth, math.inf)
-        steps = [
-            chain.step(*layer, slope=slope, threshold=threshold)
-            for layer in zip(names, gain, b**2, units, strict=True)
-        ]
+        layers = zip(names, gain, b**2, units, strict=True)
+        steps = list(_forward(square, share, layers, slope, threshold))
         arrays = {name: np.array([step.shown[name] for step in steps]) for name in steps[0].shown}
-        return _checked(
-            Prediction(gradient_ratio=_gradient_ratios(steps, back, chain.share), **arrays)
-        )
-
-
-def _checked(prediction: Prediction) -> Prediction:
+        prediction = Prediction(gradient_ratio=_gradient_ratios(steps, back, share), **arrays)
     for name, array in vars(prediction).items():
-        infinite = np.flatnonzero(~np.isfinite(array))
-        if infinite.size:
+        for layer in np.flatnonzero(~np.isfinite(array))[:1]:
             raise ValueError(
-                f"layer {infinite[0]}: {name} exceeds the largest number of float64; "
+                f"layer {layer}: {name} exceeds the largest number of float64; "
                 f"take smaller weights or fewer layers"
             )
     return prediction
@@ -189,72 +182,45 @@ def _groups(input_square: ArrayLike) -> tuple[Floats, Floats]:
     return np.array([group.mean() for group in groups]), share
 
 
-@dataclass(frozen=True)
-class _Step:
-    """One layer's part of the chain.
+class _Step(NamedTuple):
+    """One layer's part of the chain."""
 
-    Args:
-        moments: of the activation at the nodes of q, each of shape (groups, nodes).
-        grown: E φ(z)² at each node over its mean, shape (groups, nodes).
-        carried: share of v that comes through the weights and not from the bias, likewise.
-        log_std: standard deviation of log q, shape (groups, 1).
-        units: width of the layer.
-        shown: what ``Prediction`` shows of the layer, by name.
-    """
-
-    moments: Moments
-    grown: Floats
-    carried: Floats
-    log_std: Floats
+    moments: Moments  # of the activation at the nodes of q, each of shape (groups, nodes)
+    grown: Floats  # E φ(z)² at each node over its mean, likewise
+    carried: Floats  # share of v that comes through the weights and not from the bias, likewise
+    log_std: Floats  # standard deviation of log q, shape (groups, 1)
     units: float
-    shown: dict[str, Floats]
+    shown: dict[str, Floats]  # what ``Prediction`` shows of the layer, by name
 
 
-class _Chain:
-    """The distribution of q for each group of inputs.
+def _forward(
+    mean: Floats, share: Floats, layers: Iterable[tuple[Any, ...]], slope: float, threshold: float
+) -> Iterator[_Step]:
+    """Follow q through layers of activation, gain fan_in · σ_w², bias σ_b² and units.
 
-    Args:
-        square: shape (groups,), mean square of the inputs.
-        share: shape (groups,), the groups' shares of all inputs.
+    ``mean`` and ``share`` are the groups' mean squares and shares of the inputs, shape (groups,).
     """
-
-    def __init__(self, square: Floats, share: Floats) -> None:
-        self.mean = square
-        self.relative = np.ones_like(square)  # E q² / (E q)²
-        self.share = share
-
-    def step(
-        self,
-        activation: str,
-        gain: float,
-        bias: float,
-        units: float,
-        *,
-        slope: float,
-        threshold: float,
-    ) -> _Step:
-        """Move q through one layer of gain fan_in · σ_w², bias σ_b² and perhaps infinite width."""
-        log_std = np.sqrt(np.log(np.maximum(self.relative, 1)))[:, None]
-        through = gain * self.mean[:, None] * np.exp(log_std * _NODES - log_std**2 / 2)
-        v, z = through + bias, gain * self.mean + bias
+    relative = np.ones_like(mean)  # E q² / (E q)²
+    for activation, gain, bias, units in layers:
+        log_std = np.sqrt(np.log(np.maximum(relative, 1)))[:, None]
+        through = gain * mean[:, None] * np.exp(log_std * _NODES - log_std**2 / 2)
+        v, z = through + bias, gain * mean + bias
         at_nodes = moments(activation, v, slope=slope, threshold=threshold)
-        self.mean = at_nodes.square @ _WEIGHTS
-        grown = _ratio(at_nodes.square, self.mean[:, None])
-        self.relative = grown**2 * (1 + (at_nodes.kurtosis - 1) / units) @ _WEIGHTS
+        mean = at_nodes.square @ _WEIGHTS
+        grown = _ratio(at_nodes.square, mean[:, None])
+        relative = grown**2 * (1 + (at_nodes.kurtosis - 1) / units) @ _WEIGHTS
         of_z = _ratio(v, z[:, None]) ** 2 @ _WEIGHTS * (1 + 2 / units)
-        shown = {"z_square": self.share @ z, "spread": np.sqrt(np.log(self.share @ of_z))}
-        shown |= self._activations(at_nodes)
-        return _Step(at_nodes, grown, _ratio(through, v), log_std, units, shown)
-
-    def _activations(self, at_nodes: Moments) -> dict[str, Floats]:
-        square = self.share @ self.mean
-        common = self.share @ at_nodes.mean  # one network's fluctuation is shared by its inputs
-        return {
+        square = share @ mean
+        common = share @ at_nodes.mean  # one network's fluctuation is shared by its inputs
+        shown = {
+            "z_square": share @ z,
+            "spread": np.sqrt(np.log(share @ of_z)),
             "activation_square": square,
             "activation_mean": common @ _WEIGHTS,
             "activation_variance": np.maximum(square - common**2 @ _WEIGHTS, 0),
-            "saturated": self.share @ at_nodes.saturated @ _WEIGHTS,
+            "saturated": share @ at_nodes.saturated @ _WEIGHTS,
         }
+        yield _Step(at_nodes, grown, _ratio(through, v), log_std, units, shown)
 
 
 def _ratio(top: Floats, bottom: Floats) -> Floats:
@@ -265,10 +231,7 @@ def _ratio(top: Floats, bottom: Floats) -> Floats:
 def _gradient_ratios(steps: list[_Step], back: Floats, share: Floats) -> Floats:
     """Return E δ² of each layer over that of the last, averaged over the groups of inputs.
 
-    Args:
-        steps: the chain's layers.
-        back: shape (layers − 1,), fan_out · σ_w² of the weights after each layer.
-        share: shape (groups,), the groups' shares of all inputs.
+    ``back``, shape (layers − 1,), is fan_out · σ_w² of the weights after each layer but the last.
     """
     one = np.ones((share.size, 1))
     # log E δ² ≈ log_size + power · (log q − log E q), given the mean square q of the layer's inputs

@@ -138,11 +138,7 @@ class MiniGoogLeNet(nn.Module):
 
     def _images(self, images: Tensor) -> Tensor:
         x = images[:, None] if images.ndim == 3 and self.channels == 1 else images
-        if (
-            x.ndim != 4
-            or x.shape[1] != self.channels
-            or tuple(x.shape[2:]) not in ((28, 28), (SIDE, SIDE))
-        ):
+        if tuple(x.shape[1:]) not in [(self.channels, side, side) for side in (28, SIDE)]:
             raise ValueError(
                 f"images: expected shape (n, {self.channels}, 32, 32) or (n, {self.channels}, "
                 f"28, 28), got {tuple(images.shape)}"

@@ -9,16 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch, Polygon
 from matplotlib.path import Path
 
-from firstlight.plotting.style import COLOURS, INK, MUTED, look
+from firstlight.plotting.style import COLORS, INK, MUTED, look
 
 WIDTH, HEIGHT = 7.5, 8.2
 """Size of the diagram, in inches; its letters have their size in points."""
 
-_LEFT, _MIDDLE, _RIGHT = (
-    (1.06, 2.04),
-    (3.75, 2.5),
-    (6.44, 2.04),
-)  # columns: center and width, inches
+_LEFT, _MIDDLE, _RIGHT = (1.06, 2.04), (3.75, 2.5), (6.44, 2.04)  # columns: center, width in inches
 _PLACES = {  # block → column, center's height above the bottom, own height, letters in a line
     "set_aside": (_MIDDLE, 7.86, 0.5, 42),
     "noise_at_start": (_MIDDLE, 7.09, 0.35, 42),
@@ -35,7 +31,7 @@ _PLACES = {  # block → column, center's height above the bottom, own height, l
     "put_back": (_MIDDLE, 0.33, 0.5, 42),
 }
 _FILLS = {"start": "#dbe6f4", "end": "#dbe6f4", "step": "#ffffff", "decision": "#faf0d4"}
-_EDGES = {"start": COLOURS[0], "end": COLOURS[0], "step": MUTED, "decision": COLOURS[4]}
+_EDGES = {"start": COLORS[0], "end": COLORS[0], "step": MUTED, "decision": COLORS[4]}
 
 
 @dataclass(frozen=True)
@@ -79,11 +75,10 @@ def layout(blocks: str) -> tuple[dict[str, Box], list[Arrow]]:
         text = textwrap.fill(block["text"], letters)
         boxes[block["name"]] = Box(x, y, width, height, block["kind"], text)
     for block in parsed:
-        name, decides = block["name"], block["kind"] == "decision"
-        for target, label in ((block["next"], "yes"), (block["otherwise"], "no")):
+        name, yes = block["name"], "yes" if block["kind"] == "decision" else ""
+        for target, label in ((block["next"], yes), (block["otherwise"], "no")):
             if target is not None:
-                points = _route(boxes[name], boxes[target])
-                arrows.append(Arrow(name, target, points, label if decides else ""))
+                arrows.append(Arrow(name, target, _route(boxes[name], boxes[target]), label))
     return boxes, arrows
 
 
@@ -122,10 +117,9 @@ def draw(axes: Axes, blocks: str) -> None:
     for arrow in arrows:
         _draw_arrow(axes, arrow)
     for name, box in boxes.items():
-        patch = _patch(box)
+        patch = axes.add_patch(_patch(box))
         patch.set(facecolor=_FILLS[box.kind], edgecolor=_EDGES[box.kind], linewidth=1.0, zorder=2)
         patch.set_gid(f"block-{name}")
-        axes.add_patch(patch)
         text = axes.text(box.x, box.y, box.text, ha="center", va="center", fontsize=8.0, color=INK)
         text.set(linespacing=1.25, gid=f"text-{name}")
 
@@ -143,8 +137,7 @@ def _draw_arrow(axes: Axes, arrow: Arrow) -> None:
     style = "-|>,head_width=3,head_length=5"
     patch = FancyArrowPatch(path=Path(arrow.points), arrowstyle=style, mutation_scale=1, zorder=1)
     patch.set(linewidth=1.0, color=INK, joinstyle="miter", capstyle="butt")
-    patch.set_gid(f"arrow-{arrow.source}-{arrow.target}")
-    axes.add_patch(patch)
+    axes.add_patch(patch).set_gid(f"arrow-{arrow.source}-{arrow.target}")
     (x, y), (to_x, to_y) = arrow.points[:2]
     if x == to_x:
         place, ha, va = (x + 0.05, y + (0.11 if to_y > y else -0.11)), "left", "center"

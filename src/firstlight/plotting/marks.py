@@ -5,16 +5,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
-from matplotlib.ticker import PercentFormatter
+from matplotlib import ticker
 
 from firstlight import text
 from firstlight.plotting.style import INK, MUTED
 from firstlight.record import Fact
 from firstlight.types import Floats
-
-MOST = 1500
-"""Points of a line that are drawn at most."""
 
 
 def whisker(
@@ -27,7 +23,7 @@ def whisker(
     if fact.low is not None and fact.high is not None:
         error = [[value - scale * fact.low], [scale * fact.high - value]]
     place, axis = ((at, value), "yerr") if vertical else ((value, at), "xerr")
-    look = {"markersize": 5.5, "capsize": 2.5, "fmt": "o", **style}
+    look = {"markersize": 5.5, "capsize": 2.5, "marker": "o", "linestyle": "none", **style}
     ax.errorbar([place[0]], [place[1]], **{axis: error}, **look)
 
 
@@ -43,7 +39,7 @@ def interval_rows(
 
     Args:
         ax: the panel.
-        rows: for each, from the top: its label, the fact, and colours and the like.
+        rows: for each, from the top: its label, the fact, and colors and the like.
         scale: factor on all numbers, 100 for shares in per cent.
         zero: whether a dashed line marks zero.
         dots: for each row, single values that are drawn small below its mark; none where empty.
@@ -64,61 +60,52 @@ def reference(ax: Any, at: float, *, vertical: bool = False) -> None:
     (ax.axvline if vertical else ax.axhline)(at, color=MUTED, linewidth=1, linestyle="--", zorder=0)
 
 
-def band(ax: Any, x: Any, low: Any, high: Any, colour: str, alpha: float = 0.2) -> None:
+def band(ax: Any, x: Any, low: Any, high: Any, color: str, alpha: float = 0.2) -> None:
     """Shade the interval around a curve."""
-    ax.fill_between(x, low, high, color=colour, alpha=alpha, linewidth=0)
+    ax.fill_between(x, low, high, color=color, alpha=alpha, linewidth=0)
 
 
-def violin(ax: Any, values: Floats, place: float, colour: str, *, dots: int = 0) -> None:
-    """Draw one violin: equal widths, a bar at the median, a line over the middle 90 %.
+def violins(ax: Any, rows: Sequence[Floats] | Floats, color: str, *, dots: int = 0) -> None:
+    """Draw violins at 1, 2, …: equal widths, a bar at the median, a line over the middle 90 %.
 
     Args:
         ax: the panel.
-        values: shape (n,); what is not finite is left out, a dash stands for fewer than two values.
-        place: where on the x axis.
-        colour: of the body.
-        dots: up to so many values are drawn singly; where there are fewer than eight, without a body.
+        rows: values of each violin; what is not finite is left out, a dash stands for fewer than two.
+        color: of the bodies.
+        dots: up to this many values are drawn singly; where they are fewer than eight, without a body.
     """
-    found = np.asarray(values)[np.isfinite(values)]
-    if found.size < 2:
-        ax.text(place, 0.5, text.NONE, transform=ax.get_xaxis_transform(), ha="center")
-        return
-    if np.ptp(found) > 0 and (dots == 0 or found.size >= 8):
-        parts = ax.violinplot([found], [place], widths=0.85, showextrema=False, points=80)
-        for body in parts["bodies"]:
-            body.set(facecolor=colour, edgecolor=colour, alpha=0.4, linewidth=0.6)
-    low, middle, high = np.quantile(found, [0.05, 0.5, 0.95])
-    if found.size <= dots:
-        spread = np.linspace(-0.12, 0.12, found.size)
-        ax.plot(place + spread, found, "o", color=colour, markersize=2, alpha=0.6)
-    else:
-        ax.plot([place, place], [low, high], color=colour, lw=1.1, solid_capstyle="butt")
-    ax.plot([place - 0.16, place + 0.16], [middle, middle], color=INK, lw=1.2)
-
-
-def violins(ax: Any, rows: Iterable[Floats], colour: str, *, first: int = 1, dots: int = 0) -> None:
-    """Draw one violin for each row, at ``first``, ``first`` + 1, …; see ``violin``."""
-    places = []
-    for place, row in enumerate(rows, first):
-        violin(ax, row, place, colour, dots=dots)
-        places.append(place)
-    ax.set_xticks(places)
+    for place, row in enumerate(rows, 1):
+        x = np.asarray(row)[np.isfinite(row)]
+        if x.size < 2:
+            ax.text(place, 0.5, text.NONE, transform=ax.get_xaxis_transform(), ha="center")
+            continue
+        if np.ptp(x) > 0 and (dots == 0 or x.size >= 8):
+            parts = ax.violinplot([x], [place], widths=0.85, showextrema=False, points=80)
+            for body in parts["bodies"]:
+                body.set(facecolor=color, edgecolor=color, alpha=0.4, linewidth=0.6)
+        low, middle, high = np.quantile(x, [0.05, 0.5, 0.95])
+        if x.size <= dots:
+            spread = np.linspace(-0.12, 0.12, x.size)
+            ax.plot(place + spread, x, "o", color=color, markersize=2, alpha=0.6)
+        else:
+            ax.plot([place, place], [low, high], color=color, lw=1.1, solid_capstyle="butt")
+        ax.plot([place - 0.16, place + 0.16], [middle, middle], color=INK, lw=1.2)
+    ax.set_xticks(range(1, len(rows) + 1))
     ax.grid(axis="x", visible=False)
 
 
 def percent_axis(axis: Any, decimals: int | None = 0) -> None:
     """Write an axis of shares in per cent."""
-    axis.set_major_formatter(PercentFormatter(1.0, decimals=decimals, symbol="\u202f%"))
+    axis.set_major_formatter(ticker.PercentFormatter(1.0, decimals=decimals, symbol="\u202f%"))
 
 
 def ticks_at(
     axis: Any, places: Iterable[float], write: Callable[[float], str] = text.number
 ) -> None:
     """Put the ticks of an axis at these places, without smaller ones, written by ``write``."""
-    axis.set_major_locator(FixedLocator(list(places)))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda v, _: write(v)))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(ticker.FixedLocator(list(places)))
+    axis.set_minor_locator(ticker.NullLocator())
+    axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: write(v)))
 
 
 def exponents(low: float, high: float) -> list[int]:
@@ -137,9 +124,9 @@ def log_axis(axis: Any) -> None:
     if len(marks) > 1:
         ticks_at(axis, [10.0**p for p in marks], lambda v: text.power_of_ten(math.log10(v)))
         return
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(FuncFormatter(lambda v, _: text.number(v)))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: text.number(v)))
+    axis.set_minor_formatter(ticker.NullFormatter())
 
 
 def exponent_axis(axis: Any, span: float = 16) -> None:
@@ -153,8 +140,7 @@ def exponent_axis(axis: Any, span: float = 16) -> None:
 def log_sizes(values: Floats) -> Floats:
     """Return log₁₀ of the absolute value of each number; NaN where it is zero or not finite."""
     size = np.abs(values)
-    usable = np.isfinite(size) & (size > 0)
-    return np.asarray(np.where(usable, np.log10(np.where(usable, size, 1.0)), np.nan))
+    return np.log10(np.where(np.isfinite(size) & (size > 0), size, np.nan))
 
 
 def legend_above(figure: Any, handles: Any, labels: Any, columns: int = 3) -> None:
@@ -164,14 +150,11 @@ def legend_above(figure: Any, handles: Any, labels: Any, columns: int = 3) -> No
 
 def legend_below(ax: Any, columns: int = 2, gap: float = 0.19) -> None:
     """Put a panel's legend below it, where it covers nothing."""
-    handles, labels = ax.get_legend_handles_labels()
-    if handles:
-        ax.legend(
-            handles, labels, loc="upper center", bbox_to_anchor=(0.5, -gap), ncols=columns,
-            columnspacing=1.2, handlelength=1.8,
-        )  # fmt: skip
+    if ax.get_legend_handles_labels()[0]:
+        look = {"ncols": columns, "columnspacing": 1.2, "handlelength": 1.8}
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -gap), **look)
 
 
-def thinned(n: int) -> Any:
-    """Return the indices of at most ``MOST`` of ``n`` points, evenly spaced, both ends included."""
-    return np.unique(np.linspace(0, n - 1, min(n, MOST)).round().astype(np.intp))
+def thinned(n: int, most: int = 1500) -> Any:
+    """Return the indices of at most ``most`` of ``n`` points, evenly spaced, both ends included."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.intp))

@@ -1,4 +1,4 @@
-"""One look for all figures: colours, sizes, type scale, and the note on stand-in data."""
+"""One look for all figures: colors, sizes, type scale, and the note on stand-in data."""
 
 import io
 import textwrap
@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from firstlight.record import Record
 from firstlight.record.files import write_atomically
 
-COLOURS = ("#2059a4", "#b3400f", "#0a9163", "#bc5190", "#c28b00", "#454c52")
+COLORS = ("#2059a4", "#b3400f", "#0a9163", "#bc5190", "#c28b00", "#454c52")
 """Blue, vermilion, green, purple, ochre, grey: fixed meaning by order, readable on white and for
-colour-blind readers (after Okabe and Ito, darkened to a contrast of at least 3 against white)."""
+color-blind readers (after Okabe and Ito, darkened to a contrast of at least 3 against white)."""
 
 INK = "#22262a"
 """Text and axes."""
@@ -30,13 +30,11 @@ WIDTHS = {"full": 7.5, "narrow": 5.2}
 """Widths of a figure, in inches; the page shows 7.5 inches as its full width."""
 
 _RC: dict[str, Any] = {
-    "font.family": "DejaVu Sans",  # matplotlib brings this one along, so it is there everywhere
     "font.size": 9.0,
     "axes.titlesize": 10.0,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.titlepad": 8.0,
-    "axes.labelsize": 9.0,
     "axes.labelcolor": INK,
     "axes.edgecolor": MUTED,
     "axes.linewidth": 0.7,
@@ -44,7 +42,7 @@ _RC: dict[str, Any] = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "axes.prop_cycle": cycler(color=COLOURS),
+    "axes.prop_cycle": cycler(color=COLORS),
     "grid.color": GRID,
     "grid.linewidth": 0.6,
     "xtick.labelsize": 8.0,
@@ -59,8 +57,6 @@ _RC: dict[str, Any] = {
     "lines.linewidth": 1.6,
     "lines.markersize": 4.5,
     "patch.linewidth": 0.7,
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
     "svg.fonttype": "path",  # the same letters on every machine
     "svg.hashsalt": "firstlight",  # the same bytes for the same figure
 }
@@ -107,7 +103,7 @@ def new_figure(
     if isinstance(width, str) and width not in WIDTHS:
         raise ValueError(f"width: expected {' or '.join(WIDTHS)} or inches, got {width!r}")
     inches = WIDTHS[width] if isinstance(width, str) else float(width)
-    note = _note(record, inches)
+    note = textwrap.wrap(" · ".join(record.notices), width=max(20, int(18 * inches)))
     strip = 0.14 * len(note) + 0.08 if note else 0.0
     with look():
         figure = Figure(figsize=(inches, height + strip))
@@ -115,21 +111,9 @@ def new_figure(
         figure.set_layout_engine("constrained", rect=(0, share, 1, 1 - share))
         axes = figure.subplots(rows, cols, **subplots)
         if note:
-            figure.text(
-                0.5, 0.04 / (height + strip), "\n".join(note), ha="center", va="bottom",
-                fontsize=7.5, style="italic", color=COLOURS[1], gid="notice",
-            )  # fmt: skip
+            words = figure.text(0.5, 0.04 / (height + strip), "\n".join(note), gid="notice")
+            words.set(ha="center", va="bottom", size=7.5, style="italic", color=COLORS[1])
     return figure, axes
-
-
-def _note(record: Record, inches: float) -> list[str]:
-    """Return the lines of the record's notices, short enough for a figure this wide."""
-    return textwrap.wrap(" · ".join(record.notices), width=max(20, int(18 * inches)))
-
-
-def _always(record: Record) -> bool:
-    """Every record has what the figure needs."""
-    return True
 
 
 @dataclass(frozen=True)
@@ -154,7 +138,7 @@ class Plot:
     draw: Callable[[Record], Figure]
     caption: Callable[[Record], str] | str
     alt: Callable[[Record], str] | str
-    when: Callable[[Record], bool] = _always
+    when: Callable[[Record], bool] = lambda record: True
 
     def figure(self, record: Record) -> Figure:
         """Return the figure, drawn in the house style."""

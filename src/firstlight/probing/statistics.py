@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +23,8 @@ Bounds = tuple[float, float] | tuple[None, None]
 OPEN: Bounds = (None, None)
 """Bounds where nothing is counted as saturated."""
 
-_DIRECT = (torch.float32, torch.float64)
-"""Precisions that are added up as they are; others become float32 first."""
+_STREAMS = {torch.float32: kernel.stream_single, torch.float64: kernel.stream_double}
+"""Precision → what adds up such numbers; others become float32 first."""
 
 # Looked up for every batch of every layer.
 _PLAIN, _STRIDED = (Tensor, torch.nn.Parameter), torch.strided
@@ -73,27 +73,17 @@ def sorted_bins(counts: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64]]:
     return np.append(-middles[::-1], middles), np.append(negative[::-1], positive)
 
 
-class _Counter:
-    """A whole number of the statistics' state, on which the compiled code counts as well."""
+def _counter(name: str) -> property:
+    """Return a whole number of the statistics' state, on which the compiled code counts as well."""
 
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
+    def write(stats: "RunningStats", value: int) -> None:
+        stats._state[name] = value
 
-    def __get__(self, owner: "RunningStats", kind: type) -> int:
-        return int(owner._state[self._name])
-
-    def __set__(self, owner: "RunningStats", value: int) -> None:
-        owner._state[self._name] = value
+    return property(lambda stats: int(stats._state[name]), write)
 
 
-class _Layout(NamedTuple):
-    """How a tensor lies in memory whose numbers the compiled code can add without a new look."""
-
-    shape: torch.Size
-    axis: int
-    dtype: torch.dtype
-    add: Callable[[int, int], None]
-    state_at: int
+_Layout = tuple[torch.Size, int, torch.dtype, Callable[[int, int], None]]
+"""How a tensor lies in memory (shape, axis, precision), and what adds its like without a new look."""
 
 
 class RunningStats:
@@ -124,8 +114,7 @@ class RunningStats:
         (2, [1.0, 1.0], [1, 0])
     """
 
-    n, rows, seen = _Counter(), _Counter(), _Counter()
-    step, stride = _Counter(), _Counter()
+    n, rows, seen, step, stride = map(_counter, ("n", "rows", "seen", "step", "stride"))
 
     def __init__(self, units: int, device: torch.device, *, thin: bool = False) -> None:
         self.units = units
@@ -165,7 +154,7 @@ class RunningStats:
     @property
     def mean(self) -> Floats:
         """Mean of each unit, shape (units,); not a number where nothing was seen."""
-        return _numpy(self._pivot) + _numpy(self._sums[0]) / (self.n or math.nan)
+        return _numpy(self._pivot) + _numpy(self._sums[0]) / float(self.n or math.nan)
 
     @property
     def std(self) -> Floats:
@@ -215,7 +204,7 @@ class RunningStats:
         outer, units, inner = x.shape
         if outer * units * inner == 0:
             return
-        if x.dtype not in _DIRECT:
+        if x.dtype not in _STREAMS:
             x = x.float()
         if self.rows == 0:
             self.stride = stride_of(units * inner)
@@ -230,14 +219,14 @@ class RunningStats:
         state["bounded"] = low is not None
         state["low"], state["high"] = low or 0.0, high or 0.0
         x = x.cpu().resolve_neg().contiguous()
-        _adder(x.dtype)(x.data_ptr(), self._state_at)
+        kernel.compiled(_STREAMS[x.dtype])(x.data_ptr(), self._state_at)
 
     def remember_layout(self, x: Tensor, axis: int) -> None:
         """Remember how ``x``, just added, lies in memory: the next like it takes the short way."""
         self._layout = None
-        direct = x.is_cpu and x.dtype in _DIRECT and self.rows and x.shape[axis:] and x.numel()
+        direct = x.is_cpu and x.dtype in _STREAMS and self.rows and x.shape[axis:] and x.numel()
         if direct and x.shape[axis] == self.units:
-            self._layout = _Layout(x.shape, axis, x.dtype, _adder(x.dtype), self._state_at)
+            self._layout = x.shape, axis, x.dtype, kernel.compiled(_STREAMS[x.dtype])
 
     def add_if_alike(self, x: Any) -> int | None:
         """Add ``x`` if it lies in memory as the tensor remembered, and return its units' axis.
@@ -247,12 +236,12 @@ class RunningStats:
         layout = self._layout
         if layout is None or type(x) not in _PLAIN or x.is_nested:
             return None
-        shape, axis, dtype, add, state_at = layout
+        shape, axis, dtype, add = layout
         if x.shape != shape or x.dtype is not dtype or not x.is_cpu:
             return None
         if x.layout is not _STRIDED or not x.is_contiguous() or is_functorch_wrapped(x):
             return None
-        add(x.data_ptr(), state_at)
+        add(x.data_ptr(), self._state_at)
         return axis
 
     def _add_with_torch(self, x: Tensor, bounds: Bounds) -> None:
@@ -272,7 +261,7 @@ class RunningStats:
     def add_saturated(self, x: Tensor, bands: Floats) -> None:
         """Count values of shape (outer, units, inner) in closed ``bands`` (b, 2) as saturated."""
         if self.compiled:
-            x = x if x.dtype in _DIRECT else x.float()
+            x = x if x.dtype in _STREAMS else x.float()
             add = kernel.compiled(kernel.count_inside)
             add(x.contiguous().numpy(force=True), self._sums[3].numpy(), bands)
             return
@@ -301,15 +290,6 @@ class RunningStats:
         one = RunningStats(1, self._device)
         one.merge(self, pooled=True)
         return one
-
-
-def _adder(dtype: torch.dtype) -> Callable[[int, int], None]:
-    """Return the compiled code that adds numbers of a precision."""
-    single = dtype is torch.float32
-    add: Callable[[int, int], None] = kernel.compiled(
-        kernel.stream_single if single else kernel.stream_double
-    )
-    return add
 
 
 def _numpy(x: Tensor) -> Floats:

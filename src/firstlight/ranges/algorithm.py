@@ -16,23 +16,14 @@ BlockName = Literal[
 
 @dataclass(frozen=True)
 class Block:
-    """One block of the algorithm.
+    """One block of the algorithm."""
 
-    Args:
-        name: short and unique; it stands in the trace of a search.
-        kind: what the block is drawn as.
-        text: what stands in the block diagram.
-        detail: what exactly is done, in one or two sentences.
-        next: the block that follows; after a decision, if the answer is yes; None at the end.
-        otherwise: the block that follows if the answer is no; None where nothing is decided.
-    """
-
-    name: BlockName
-    kind: Literal["start", "step", "decision", "end"]
-    text: str
-    detail: str
-    next: BlockName | None = None
-    otherwise: BlockName | None = None
+    name: BlockName  # it stands in the trace of a search
+    kind: Literal["start", "step", "decision", "end"]  # what the block is drawn as
+    text: str  # what stands in the block diagram
+    detail: str  # what exactly is done, in one or two sentences
+    next: BlockName | None = None  # what follows; after a decision, if the answer is yes
+    otherwise: BlockName | None = None  # what follows a decision if the answer is no
 
 
 BLOCKS = (
@@ -78,13 +69,7 @@ BLOCKS = (
         "double",
         "read",
     ),
-    Block(
-        "double",
-        "step",
-        "Double B",
-        "B becomes twice the largest size tried.",
-        "train",
-    ),
+    Block("double", "step", "Double B", "B becomes twice the largest size tried.", "train"),
     Block(
         "read",
         "step",

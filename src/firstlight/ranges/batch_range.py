@@ -20,7 +20,6 @@ from firstlight.ranges.trainable import (
     Step,
     StepProgress,
     Trainable,
-    check_repeats,
     ran_out_of_memory,
     why_stopped,
 )
@@ -47,9 +46,9 @@ def batch_size(
 ) -> Curve:
     """Measure the training loss over the batch size; the curve's ``bounds`` are read off it.
 
-    Every size starts from the same
-    weights, random state and order of samples, and is trained at the same rate for the same budget.
-    Its loss is the mean over the samples of the last quarter of its updates, each before its update.
+    Every size starts from the same weights, random state and order of samples, and is trained at
+    the same rate for the same budget. Its loss is the mean over the samples of the last quarter of
+    its updates, each before its update.
 
     What can be read depends on the budget, of which one is given:
 
@@ -103,58 +102,45 @@ def batch_size(
     Source: L. N. Smith (2017), section 3.3, after its range test for the learning rate; S. McCandlish
     et al., "An empirical model of large-batch training" (2018), for what equal budgets show.
     """
-    if not (lr > 0 and math.isfinite(lr)):
-        raise ValueError(f"lr: expected a finite rate above 0, got {lr}")
     length, pool = budget(epochs, updates, samples), Samples(data, seed)
     tried = _sizes(sizes, pool.count)
-    check_repeats(step, (), repeats, reset, restarts=True)
     step, generators = with_micro_batch(step, tried, micro_batch), list(generators)
-    with Snapshot(generators=generators), Trainable(step, reset) as trainable:
-        trainings = Trainings(step, trainable, pool, length, lr, generators, progress)
+    with Snapshot(generators=generators), Trainable(step, reset, progress, repeats) as trainable:
+        trainings = Trainings(trainable, pool, length, lr, generators)
         rows, endings = trainings.losses(tried, repeats)
     expected: Direction = "rising" if updates is None else "falling"
     return Curve(np.array(tried, dtype=np.float64), rows, why_stopped(endings), expected, seed)
 
 
-def _sizes(sizes: Sequence[int] | None, count: int | None) -> list[int]:
+def _sizes(sizes: Sequence[int] | None, most: int | None) -> list[int]:
     if sizes is None:
         doubled = [SMALLEST << k for k in range((LARGEST // SMALLEST).bit_length())]
-        tried = [size for size in doubled if count is None or size <= count]
+        tried = [size for size in doubled if most is None or size <= most]
         if not tried:
-            raise ValueError(
-                f"sizes: expected at least {SMALLEST} samples, got {count}; give sizes"
-            )
+            raise ValueError(f"sizes: expected at least {SMALLEST} samples, got {most}; give sizes")
         return tried
     tried = [int(size) for size in sizes]
     rising = all(a < b for a, b in pairwise(tried))
     if not tried or tried != list(sizes) or tried[0] < 1 or not rising:
         raise ValueError(f"sizes: expected whole numbers above 0 in rising order, got {sizes}")
-    if count is not None and tried[-1] > count:
-        raise ValueError(f"sizes: expected at most {count}, all the samples, got {tried[-1]}")
+    if most is not None and tried[-1] > most:
+        raise ValueError(f"sizes: expected at most {most}, all the samples, got {tried[-1]}")
     return tried
 
 
 @dataclass(frozen=True)
 class Trainings:
-    """Trainings at one batch size after another, with smaller micro-batches where memory runs out.
+    """Trainings at one batch size after another, with smaller micro-batches where memory runs out."""
 
-    Args:
-        step: what is trained; the micro-batch of a ``ModelStep`` is set here.
-        trainable: the same step, which can start again.
-        samples: the data.
-        budget: the length of each training.
-        lr: learning rate.
-        generators: of random numbers, put back with the shared ones before every size.
-        progress: called with size and loss.
-    """
-
-    step: Step | ModelStep
-    trainable: Trainable
+    trainable: Trainable  # the micro-batch of its ``ModelStep`` is set here
     samples: Samples
-    budget: Budget
+    budget: Budget  # the length of each training
     lr: float
-    generators: Sequence[Any]
-    progress: StepProgress | None
+    generators: Sequence[Any]  # put back with the shared random state before every size
+
+    def __post_init__(self) -> None:
+        if not (self.lr > 0 and math.isfinite(self.lr)):
+            raise ValueError(f"lr: expected a finite rate above 0, got {self.lr}")
 
     def losses(self, sizes: Sequence[int], repeats: int) -> tuple[Floats, list[str | None]]:
         """Return losses of shape (repeats, sizes), and why each repeat ended early, or None.
@@ -185,18 +171,16 @@ class Trainings:
                 if not ran_out_of_memory(error) or not self._halve(size):
                     raise
             torch.cuda.empty_cache()  # out here, where the error no longer holds tensors
-            if isinstance(self.step, ModelStep) and self.step.has_batch_norm():
+            if normalized(self.trainable.step) is not None:
                 raise _SmallerMicroBatch
 
     def _train(self, size: int, repeat: int) -> tuple[float, str | None]:
         """Return the loss at one size, and why its training ended early, or None."""
         losses, counts = [], []
         for batch, samples in self.samples.batches(size, self.budget, repeat):
-            loss = self.trainable.train(batch, self.lr)
+            loss = self.trainable.train(batch, self.lr, float(size))
             losses.append(loss)
             counts.append(samples)
-            if self.progress is not None:
-                self.progress(float(size), loss)
             place = f"at update {len(losses)} with batch size {size}"
             if not math.isfinite(loss):
                 return loss, f"the loss became {loss} {place}"
@@ -206,11 +190,12 @@ class Trainings:
 
     def _halve(self, size: int) -> bool:
         """Halve the micro-batch and say whether that was possible."""
-        if not isinstance(self.step, ModelStep):
+        step = self.trainable.step
+        if not isinstance(step, ModelStep):
             return False
-        now = min(size, self.step.micro_batch or size)
-        least = 2 if self.step.has_batch_norm() else 1
-        self.step.micro_batch = max(least, now // 2)
+        now = min(size, step.micro_batch or size)
+        least = 2 if step.has_batch_norm() else 1
+        step.micro_batch = max(least, now // 2)
         return now > least
 
 
@@ -220,10 +205,6 @@ class _SmallerMicroBatch(Exception):  # noqa: N818  # it starts the curve again 
 
 def last_quarter(losses: ArrayLike, samples: ArrayLike) -> float:
     """Return the mean loss of a sample over the last quarter of the updates, at least one.
-
-    Args:
-        losses: shape (updates,), mean loss of each update's batch.
-        samples: shape (updates,), its samples.
 
     Example:
         >>> last_quarter([9, 9, 9, 9, 9, 9, 2, 5], [8, 8, 8, 8, 8, 8, 8, 4])
@@ -239,14 +220,15 @@ def last_quarter(losses: ArrayLike, samples: ArrayLike) -> float:
     return float(np.average(y[first:], weights=weight[first:]))
 
 
+def normalized(step: Step | ModelStep) -> int | None:
+    """Return how many samples batch normalization sees at every size; None where there is none."""
+    return step.micro_batch if isinstance(step, ModelStep) and step.has_batch_norm() else None
+
+
 def with_micro_batch(
     step: Step | ModelStep, sizes: Sequence[int], micro_batch: int | None
 ) -> Step | ModelStep:
-    """Return a copy of the step that takes micro-batches; a function as it is.
-
-    Raises:
-        ValueError: ``micro_batch`` is outside its range, or given with a function.
-    """
+    """Return a copy of the step that takes micro-batches; a function as it is."""
     if not isinstance(step, ModelStep):
         if micro_batch is not None:
             raise ValueError("micro_batch: expected None, a function makes its own; use ModelStep")

@@ -1,28 +1,25 @@
 """Batches of any size from the same data, for a training of a given length."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import default_collate
 
 from firstlight import seeds
 from firstlight.data.batches import batch_sizes, slices
 from firstlight.train.loop import length, map_tensors
+from firstlight.types import Numbers
 
 Make = Callable[[int], Iterable[Any]]
 """Batch size → the batches of one epoch."""
 
 Batch = tuple[Any, int]
 """A batch and its number of samples."""
-
-Indices = NDArray[np.int64]
-"""Numbers of samples, shape (samples,)."""
-
 
 Unit = Literal["epochs", "updates", "samples"]
 
@@ -41,13 +38,12 @@ def budget(epochs: float | None, updates: int | None, samples: int | None) -> Bu
     Raises:
         ValueError: more than one, or one that is not above 0.
     """
-    units: tuple[Unit, ...] = ("epochs", "updates", "samples")
-    amounts = zip(units, (epochs, updates, samples), strict=True)
-    budgets = [Budget(unit, amount) for unit, amount in amounts if amount is not None]
-    if len(budgets) > 1:
-        names = " and ".join(one.unit for one in budgets)
+    units: dict[Unit, float | None] = {"epochs": epochs, "updates": updates, "samples": samples}
+    given = [Budget(unit, amount) for unit, amount in units.items() if amount is not None]
+    if len(given) > 1:
+        names = " and ".join(one.unit for one in given)
         raise ValueError(f"budget: expected one of epochs, updates or samples, got {names}")
-    chosen = budgets[0] if budgets else Budget("epochs", 5)
+    chosen = given[0] if given else Budget("epochs", 5)
     if not chosen.amount > 0:
         raise ValueError(f"{chosen.unit}: expected above 0, got {chosen.amount}")
     return chosen
@@ -56,14 +52,8 @@ def budget(epochs: float | None, updates: int | None, samples: int | None) -> Bu
 class Samples:
     """Batches of any size, for any budget, in an order that depends on the repeat alone.
 
-    Args:
-        data: a pair (inputs, targets) of tensors, or of tuples or mappings of them; a map-style
-            data set; or a function batch size → the batches of one epoch.
-        seed: of the order; a function's batches come in its own.
-
-    Raises:
-        TypeError: ``data`` is none of these.
-        ValueError: it is empty, or there is not one target for each input.
+    The data are as in ``batch_size``; inputs and targets may be tuples or mappings of tensors too.
+    A function's batches come in its own order, whatever the seed.
     """
 
     def __init__(self, data: Any, seed: int) -> None:
@@ -71,7 +61,13 @@ class Samples:
         self.count: int | None = None
         """Number of samples; None where only a function knows."""
         if isinstance(data, tuple | list):
-            self.count = _count_pairs(data)
+            if len(data) != 2:
+                raise ValueError(f"data: expected a pair (inputs, targets), got {len(data)} parts")
+            self.count, targets = length(data[0]), length(data[1])
+            if self.count != targets:
+                raise ValueError(
+                    f"data: expected one target for each input, got {targets} for {self.count}"
+                )
         elif hasattr(data, "__getitem__") and hasattr(data, "__len__"):
             self.count = len(data)
         elif not callable(data):
@@ -90,14 +86,14 @@ class Samples:
         for indices in index_batches(self.count, size, budget, self._seed, repeat):
             yield self._gather(indices), len(indices)
 
-    def _gather(self, indices: Indices) -> Any:
+    def _gather(self, indices: Numbers) -> Any:
         if not isinstance(self._data, tuple | list):
             return default_collate([self._data[at] for at in indices.tolist()])
         where = torch.from_numpy(indices)
         return map_tensors(lambda tensor: tensor[where.to(tensor.device)], tuple(self._data))
 
 
-def index_batches(n: int, size: int, budget: Budget, seed: int, repeat: int) -> Iterator[Indices]:
+def index_batches(n: int, size: int, budget: Budget, seed: int, repeat: int) -> Iterator[Numbers]:
     """Yield the samples of each update; the order of the samples is the same for every size.
 
     For ``updates`` every batch has exactly ``size`` samples, and may begin in one epoch and end in
@@ -123,7 +119,7 @@ def index_batches(n: int, size: int, budget: Budget, seed: int, repeat: int) -> 
             return
 
 
-def _whole_batches(orders: Iterable[Indices], size: int) -> Iterator[Indices]:
+def _whole_batches(orders: Iterable[Numbers], size: int) -> Iterator[Numbers]:
     rest = np.empty(0, dtype=np.int64)
     for order in orders:
         rest = np.concatenate([rest, order])
@@ -133,16 +129,14 @@ def _whole_batches(orders: Iterable[Indices], size: int) -> Iterator[Indices]:
 
 
 def _made_batches(make: Make, size: int, budget: Budget) -> Iterator[Batch]:
-    """Yield the batches of ``make(size)``, made anew for each epoch, until the budget is spent.
-
-    Raises:
-        ValueError: an epoch has no batches.
-    """
+    """Yield the batches of ``make(size)``, made anew for each epoch, until the budget is spent."""
     spent = 0.0
     while spent < budget.amount:
         empty = True
         for batch in make(size):
-            samples, empty = _samples(batch, size), False
+            samples, empty = size, False
+            with suppress(TypeError):
+                samples = length(batch)
             yield batch, samples
             spent += {"updates": 1, "samples": samples, "epochs": 0}[budget.unit]
             if spent >= budget.amount:
@@ -150,19 +144,3 @@ def _made_batches(make: Make, size: int, budget: Budget) -> Iterator[Batch]:
         if empty:
             raise ValueError(f"data: expected batches of {size} samples, got none")
         spent += budget.unit == "epochs"
-
-
-def _samples(batch: Any, size: int) -> int:
-    try:
-        return length(batch)
-    except TypeError:
-        return size
-
-
-def _count_pairs(data: Any) -> int:
-    if len(data) != 2:
-        raise ValueError(f"data: expected a pair (inputs, targets), got {len(data)} parts")
-    inputs, targets = length(data[0]), length(data[1])
-    if inputs != targets:
-        raise ValueError(f"data: expected one target for each input, got {targets} for {inputs}")
-    return inputs

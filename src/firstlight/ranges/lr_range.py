@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -12,14 +13,7 @@ import numpy as np
 from firstlight import seeds
 from firstlight.guard import Snapshot
 from firstlight.ranges.curve.read import Curve
-from firstlight.ranges.trainable import (
-    ModelStep,
-    Step,
-    StepProgress,
-    Trainable,
-    check_repeats,
-    why_stopped,
-)
+from firstlight.ranges.trainable import ModelStep, Step, StepProgress, Trainable, why_stopped
 from firstlight.types import Floats
 
 Mode = Literal["ramp", "plateaus", "runs"]
@@ -94,16 +88,21 @@ def learning_rate(
 
     Source: L. N. Smith, "Cyclical learning rates for training neural networks" (2017), section 3.3.
     """
-    plan = sweep_plan(mode, low, high, candidates, steps, _pass_length(batches))
-    check_repeats(step, batches, repeats, reset, restarts=plan.restart)
+    pass_length = 100
+    with suppress(TypeError):  # of an iterable without a length
+        pass_length = max(pass_length, len(batches))  # type: ignore[arg-type]
+    plan = sweep_plan(mode, low, high, candidates, steps, pass_length)
     generators, rows, endings = list(generators), [], []
     stateful = hasattr(batches, "state_dict") and hasattr(batches, "load_state_dict")
     loader = None if isinstance(batches, Iterator) and not stateful else batches
-    with Snapshot(loader=loader, generators=generators), Trainable(step, reset) as trainable:
+    with (
+        Snapshot(loader=loader, generators=generators),
+        Trainable(step, reset, progress, repeats, batches, plan.restart) as trainable,
+    ):
         for repeat in range(repeats):
             new_stream = partial(_endless, batches, seed, repeat)
             rng_state = Snapshot(loader=loader, generators=generators) if plan.restart else None
-            row, ending = _sweep(trainable, plan, new_stream, rng_state, progress)
+            row, ending = _sweep(trainable, plan, new_stream, rng_state)
             rows.append(row)
             endings.append(ending)
     return Curve(plan.values, np.array(rows), why_stopped(endings), seed=seed)
@@ -111,19 +110,12 @@ def learning_rate(
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """Which learning rates a range test tries, and for how many updates each.
+    """Which learning rates a range test tries, and for how many updates each."""
 
-    Args:
-        values: shape (k,), strictly increasing.
-        steps: updates at each value.
-        first: number of the first of them whose loss counts, from 0.
-        restart: whether each value starts from the same weights.
-    """
-
-    values: Floats
-    steps: int
-    first: int
-    restart: bool
+    values: Floats  # shape (k,), strictly increasing
+    steps: int  # updates at each value
+    first: int  # number of the first of them whose loss counts, from 0
+    restart: bool  # whether each value starts from the same weights
 
 
 def sweep_plan(
@@ -136,9 +128,6 @@ def sweep_plan(
 ) -> SweepPlan:
     """Return the plan of a learning-rate test; see ``learning_rate`` for the arguments.
 
-    Raises:
-        ValueError: an argument is outside its range.
-
     Example:
         >>> sweep_plan("plateaus", 0.01, 1.0, 3, 4, 100)
         SweepPlan(values=array([0.01, 0.1 , 1.  ]), steps=4, first=2, restart=False)
@@ -147,18 +136,15 @@ def sweep_plan(
         raise ValueError(f"mode: expected one of ramp, plateaus, runs, got {mode!r}")
     if steps is not None and (isinstance(steps, bool) or steps < 1):
         raise ValueError(f"steps: expected at least 1, got {steps}")
-    if mode == "ramp":
-        if candidates is not None and steps is not None:
-            raise ValueError(
-                "steps: in a ramp every step has its own rate; give candidates or steps, not both"
-            )
-        wanted = candidates if candidates is not None else steps or pass_length
-        return SweepPlan(_rates(low, high, wanted), 1, 0, restart=False)
-    if mode == "plateaus":
-        each, wanted = steps or 10, 20 if candidates is None else candidates
-        return SweepPlan(_rates(low, high, wanted), each, each // 2, restart=False)
-    each, wanted = steps or pass_length, 10 if candidates is None else candidates
-    return SweepPlan(_rates(low, high, wanted), each, each - max(1, each // 4), restart=True)
+    if mode == "ramp" and candidates is not None and steps is not None:
+        raise ValueError(
+            "steps: in a ramp every step has its own rate; give candidates or steps, not both"
+        )
+    counts = {"ramp": steps or pass_length, "plateaus": 20, "runs": 10}
+    rates = _rates(low, high, counts[mode] if candidates is None else candidates)
+    each = {"ramp": 1, "plateaus": steps or 10, "runs": steps or pass_length}[mode]
+    counted = max(1, each // 4) if mode == "runs" else each - each // 2
+    return SweepPlan(rates, each, each - counted, restart=mode == "runs")
 
 
 def _rates(low: float, high: float, candidates: int | Sequence[float]) -> Floats:
@@ -176,22 +162,11 @@ def _rates(low: float, high: float, candidates: int | Sequence[float]) -> Floats
     return rates
 
 
-def _pass_length(batches: Iterable[Any], least: int = 100) -> int:
-    """Return the number of batches in one pass, at least ``least``; ``least`` if it is unknown."""
-    try:
-        return max(least, len(batches))  # type: ignore[arg-type]  # the error is the answer
-    except TypeError:
-        return least
-
-
 def _endless(batches: Iterable[Any], seed: int, repeat: int) -> Iterator[Any]:
     """Yield the batches of a loader, pass after pass.
 
     A list or tuple is taken in its own order in the first repeat, and shuffled anew in every pass
     of the others; any other loader shuffles or not, as it is made.
-
-    Raises:
-        ValueError: there is no batch, or an iterator is used up.
     """
     rng = seeds.generator(seed, "batches", repeat)
     taken = 0
@@ -216,7 +191,6 @@ def _sweep(
     plan: SweepPlan,
     new_stream: Callable[[], Iterator[Any]],
     rng_state: Snapshot | None,
-    progress: StepProgress | None,
 ) -> tuple[Floats, str | None]:
     """Return one loss for each rate, NaN after an early end, and the reason of that end."""
     row = np.full(plan.values.size, np.nan)
@@ -227,30 +201,25 @@ def _sweep(
             trainable.restart()
             rng_state.restore()
             stream = new_stream()
-        row[at], reason = _train(trainable, plan, stream, rate, progress)
+        losses, reason = _train(trainable, islice(stream, plan.steps), rate)
+        if len(losses) == plan.steps:
+            row[at] = np.mean(losses[plan.first :])
+        elif not math.isfinite(losses[-1]):
+            row[at] = losses[-1]
         if reason is not None:
             return row, f"{reason} at learning rate {rate:.3g}, number {at + 1} of {row.size}"
     return row, None
 
 
 def _train(
-    trainable: Trainable,
-    plan: SweepPlan,
-    stream: Iterator[Any],
-    rate: float,
-    progress: StepProgress | None,
-) -> tuple[float, str | None]:
-    """Return the loss of one rate, and why training ended there, or None."""
+    trainable: Trainable, batches: Iterable[Any], rate: float
+) -> tuple[list[float], str | None]:
+    """Return the losses at one rate, and why training ended there, or None."""
     losses: list[float] = []
-    for batch in islice(stream, plan.steps):
-        loss = trainable.train(batch, rate)
-        losses.append(loss)
-        if progress is not None:
-            progress(rate, loss)
-        if not math.isfinite(loss):
-            return loss, f"the loss became {loss}"
+    for batch in batches:
+        losses.append(trainable.train(batch, rate, rate))
+        if not math.isfinite(losses[-1]):
+            return losses, f"the loss became {losses[-1]}"
         if not trainable.finite():
-            complete = len(losses) == plan.steps
-            known = float(np.mean(losses[plan.first :])) if complete else math.nan
-            return known, "the parameters were no longer finite after the update"
-    return float(np.mean(losses[plan.first :])), None
+            return losses, "the parameters were no longer finite after the update"
+    return losses, None

@@ -1,7 +1,9 @@
 """The gradient noise scale: how many samples it takes until a batch's gradient is mostly signal."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -27,8 +29,7 @@ class NoiseScale:
     Args:
         scale: tr(Σ) / |G|², in samples; None where the gradient does not stand out of its noise.
         variance: tr(Σ), the summed variance of one sample's gradient.
-        gradient_square: |G|², the squared norm of the expected gradient; its estimate can be below
-            0.
+        gradient_square: |G|², the squared norm of the expected gradient; may be estimated below 0.
         reason: why ``scale`` is None, one sentence; empty otherwise.
 
     Example: see ``gradient_noise_scale``.
@@ -96,14 +97,19 @@ def gradient_noise_scale(
     Source: S. McCandlish et al., "An empirical model of large-batch training" (2018), section 2.2
     and appendix A.1.
     """
-    _check(small, big, draws)
+    if small < 1 or draws < 1:
+        raise ValueError(f"small, draws: expected at least 1, got {small} and {draws}")
+    if big < 2 * small or big % small:
+        raise ValueError(
+            f"big: expected a multiple of small = {small}, at least {2 * small}, got {big}"
+        )
     samples = Samples(data, seed)
     if samples.count is not None and big > samples.count:
         raise ValueError(f"big: expected at most {samples.count}, all the samples, got {big}")
     trained = [p for p in model.parameters() if p.requires_grad]
     if not trained:
         raise ValueError("model: expected parameters that require gradients, got none")
-    gradient = _Gradient(model if forward is None else forward, loss, trained, autocast)
+    gradient = partial(_gradient, model if forward is None else forward, loss, trained, autocast)
     also = [loss] if isinstance(loss, nn.Module) else []
     with restored(model, also=also):
         model.train()
@@ -115,30 +121,17 @@ def gradient_noise_scale(
 def estimate(
     small_squares: Floats, big_squares: Floats, *, small: int, big: int, seed: int = 0
 ) -> NoiseScale:
-    """Return the noise scale from squared gradients at two batch sizes.
-
-    Args:
-        small_squares: shape (draws,), mean squared norm of the gradients of ``small`` samples.
-        big_squares: shape (draws,), squared norm of the gradient of ``big`` samples.
-        small: the smaller batch size.
-        big: the larger one.
-        seed: of the bootstrap.
-    """
+    """Return the noise scale from squared gradients at two batch sizes, both of shape (draws,)."""
     signal = (big * big_squares - small * small_squares) / (big - small)
     noise = (small_squares - big_squares) / (1 / small - 1 / big)
-    if not (np.isfinite(signal).all() and np.isfinite(noise).all()):
+    if not np.isfinite([signal, noise]).all():
         return NoiseScale(Fact(None), Fact(None), Fact(None), "A gradient is not finite.")
-    facts = mean(noise), mean(signal)
+    facts, draws = (mean(noise), mean(signal)), signal.size
     if signal.mean() <= 0:
-        reason = (
-            f"The gradient does not stand out of its noise in {signal.size} draws of {big} samples."
-        )
-        return NoiseScale(Fact(None, n=signal.size), *facts, reason)
-    scale = float(noise.mean() / signal.mean())
-    if signal.size < 2:
-        return NoiseScale(Fact(scale, n=1), *facts, "")
-    low, high = _interval(noise, signal, seed)
-    return NoiseScale(Fact(scale, low, high, signal.size), *facts, "")
+        reason = f"The gradient does not stand out of its noise in {draws} draws of {big} samples."
+        return NoiseScale(Fact(None, n=draws), *facts, reason)
+    low, high = _interval(noise, signal, seed) if draws > 1 else (None, None)
+    return NoiseScale(Fact(float(noise.mean() / signal.mean()), low, high, draws), *facts, "")
 
 
 def _interval(noise: Floats, signal: Floats, seed: int) -> tuple[float, float]:
@@ -149,38 +142,30 @@ def _interval(noise: Floats, signal: Floats, seed: int) -> tuple[float, float]:
     ratios = np.full(_RESAMPLES, np.inf)
     np.divide(above, below, out=ratios, where=below > 0)
     tail = (1 - CONFIDENCE) / 2
-    ends = np.quantile(ratios, (tail, 1 - tail), method="inverted_cdf")
-    return float(ends[0]), float(ends[1])
+    low, high = np.quantile(ratios, (tail, 1 - tail), method="inverted_cdf").tolist()
+    return low, high
 
 
-@dataclass(frozen=True)
-class _Gradient:
-    """The gradient of one part's mean loss, apart from the parameters' own gradients."""
-
-    forward: Callable[..., Any]
-    loss: Loss
-    trained: list[nn.Parameter]
-    autocast: torch.dtype | None
-
-    def __call__(self, batch: Any) -> list[Tensor]:
-        device = self.trained[0].device
-        inputs, targets = on_device(batch, device)
-        with precision(self.autocast, device), torch.enable_grad():
-            value = self.loss(call(self.forward, inputs), targets)
-        gradients = torch.autograd.grad(value, self.trained, allow_unused=True)
-        return [
-            torch.zeros_like(p) if g is None else g
-            for p, g in zip(self.trained, gradients, strict=True)
-        ]
+def _gradient(
+    forward: Callable[..., Any],
+    loss: Loss,
+    trained: list[nn.Parameter],
+    autocast: torch.dtype | None,
+    batch: Any,
+) -> Sequence[Tensor]:
+    """Return the gradient of a batch's mean loss, apart from the parameters' own gradients."""
+    inputs, targets = on_device(batch, trained[0].device)
+    with precision(autocast, trained[0].device), torch.enable_grad():
+        value = loss(call(forward, inputs), targets)
+    return torch.autograd.grad(value, trained, materialize_grads=True)
 
 
 def _draw(
-    gradient: _Gradient, parts: Iterator[Batch], small: int, count: int
+    gradient: Callable[[Any], Sequence[Tensor]], parts: Iterator[Batch], small: int, count: int
 ) -> tuple[float, float]:
     """Return the mean squared gradient of a draw's parts, and that of the whole draw."""
-    squares, total = 0.0, [torch.zeros_like(p) for p in gradient.trained]
-    for _ in range(count):
-        batch, samples = next(parts)
+    squares, total = 0.0, list[Tensor]()
+    for batch, samples in islice(parts, count):
         if samples != small:
             raise ValueError(
                 f"data: expected batches of {small} samples, got one of {samples}; "
@@ -188,30 +173,20 @@ def _draw(
             )
         gradients = gradient(batch)
         squares += _square(gradients)
+        total = total or [torch.zeros_like(one) for one in gradients]
         for sum_, one in zip(total, gradients, strict=True):
             sum_ += one
     return squares / count, _square(total) / count**2
 
 
-def _square(values: list[Tensor]) -> float:
+def _square(values: Sequence[Tensor]) -> float:
     """Return the squared norm, summed in double precision."""
     return float(sum(torch.linalg.vector_norm(v, dtype=torch.float64) ** 2 for v in values))
 
 
 def _parts(samples: Samples, small: int, big: int, draws: int) -> Iterator[Batch]:
     """Yield the parts of every draw; no draw begins in one order and ends in another."""
-    if samples.count is None:
-        yield from samples.batches(small, Budget("updates", draws * (big // small)), 0)
-        return
-    each = samples.count // big * (big // small)
-    for number in range(-(-draws * (big // small) // each)):
+    wanted = draws * (big // small)
+    each = wanted if samples.count is None else samples.count // big * (big // small)
+    for number in range(-(-wanted // each)):
         yield from samples.batches(small, Budget("updates", each), number)
-
-
-def _check(small: int, big: int, draws: int) -> None:
-    if small < 1 or draws < 1:
-        raise ValueError(f"small, draws: expected at least 1, got {small} and {draws}")
-    if big < 2 * small or big % small:
-        raise ValueError(
-            f"big: expected a multiple of small = {small}, at least {2 * small}, got {big}"
-        )

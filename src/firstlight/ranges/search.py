@@ -1,6 +1,5 @@
 """Determine the batch size from nothing but a model, its data and the learning rate."""
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -10,24 +9,17 @@ from torch.utils.data import Dataset
 
 from firstlight.guard import Snapshot
 from firstlight.ranges.algorithm import BlockName
-from firstlight.ranges.batch_range import LARGEST, SMALLEST, Trainings, with_micro_batch
+from firstlight.ranges.batch_range import LARGEST, SMALLEST, Trainings, normalized, with_micro_batch
 from firstlight.ranges.batches import Make, Samples, budget
 from firstlight.ranges.curve.read import CANNOT_TELL, UNKNOWN, Curve
 from firstlight.ranges.curve.sizes import FLAT, LARGER, SizeBounds, read_sizes
 from firstlight.ranges.noise_scale import gradient_noise_scale
-from firstlight.ranges.trainable import (
-    ModelStep,
-    Step,
-    StepProgress,
-    Trainable,
-    check_repeats,
-    ran_out_of_memory,
-)
+from firstlight.ranges.trainable import ModelStep, Step, StepProgress, Trainable, ran_out_of_memory
 from firstlight.record import Fact
 from firstlight.stats import direction, paired_difference
 from firstlight.types import Floats
 
-_PART, _PARTS, _DRAWS = 16, 16, 20  # of the noise scale: samples in a part, parts in a draw, draws
+_PART, _PARTS = 16, 16  # of the noise scale: samples in a part, parts in a draw
 _HARDLY = 0.1  # share of the whole rise below which a doubling hardly adds to it
 
 Losses = dict[int, Floats]
@@ -130,16 +122,17 @@ def auto_batch_size(
     scale; L. N. Smith (2017), section 3.3, for the rule that the bounds are read by.
     """
     pool = Samples(data, seed)
-    limit = _limit(lr, start, limit, floor, pool.count)
-    check_repeats(step, (), repeats, reset, restarts=True)
+    limit = _limit(start, limit, floor, pool.count)
     length = budget(1 if epochs is None and samples is None else epochs, None, samples)
     step, generators = with_micro_batch(step, [start], micro_batch), list(generators)
     losses: Losses = {}
     size, too_large = start, None
-    trace: list[BlockName] = ["set_aside"]
-    with Snapshot(generators=generators) as rng_state, Trainable(step, reset) as trainable:
-        trainings = Trainings(step, trainable, pool, length, lr, generators, progress)
-        trace.append("noise_at_start")
+    trace: list[BlockName] = ["set_aside", "noise_at_start"]
+    with (
+        Snapshot(generators=generators) as rng_state,
+        Trainable(step, reset, progress, repeats) as trainable,
+    ):
+        trainings = Trainings(trainable, pool, length, lr, generators)
         noise_at_start = _noise_scale(step, data, pool.count, start, seed)
         while True:
             trace.append("train")
@@ -160,12 +153,13 @@ def auto_batch_size(
         while True:
             trace.append("read")
             sizes = sorted(losses)
-            bounds = read_sizes(sizes, _table(losses), seed=seed)
+            table = np.stack([losses[size] for size in sizes], axis=1)
+            bounds = read_sizes(sizes, table, seed=seed)
             trace.append("low_end_told")
             if bounds.low_inside or bounds.verdict == FLAT:
                 break
             trace.append("smaller_allowed")
-            smallest_allowed = max(floor, _normalized(step) or 1)
+            smallest_allowed = max(floor, normalized(step) or 1)
             if sizes[0] not in _learned(losses) or sizes[0] // 2 < smallest_allowed:
                 break
             trace.append("train_smaller")
@@ -178,24 +172,23 @@ def auto_batch_size(
             rng_state.restore()
             trainings.losses([recommended], 1)
             noise_after_training = _noise_scale(step, data, pool.count, start, seed)
-    trace.append("put_back")
+    diverged = sorted(set(sizes) - set(_learned(losses)))
+    stopped = f"The loss was not finite with batch size {diverged[0]:g}." if diverged else None
     return BatchSizes(
         low=bounds.low,
         high=bounds.high,
         recommended=recommended,
         noise_at_start=noise_at_start,
         noise_scale=noise_after_training,
-        curve=_curve(losses, seed),
-        trace=tuple(trace),
+        curve=Curve(np.array(sizes, dtype=np.float64), table, stopped, "rising", seed),
+        trace=(*trace, "put_back"),
         verdict=bounds.verdict,
-        reason=_reason(bounds, sizes[0], too_large, floor, _normalized(step)),
+        reason=_reason(bounds, sizes[0], too_large, floor, normalized(step)),
     )
 
 
-def _limit(lr: float, start: int, limit: int | None, floor: int, count: int | None) -> int:
+def _limit(start: int, limit: int | None, floor: int, count: int | None) -> int:
     """Return the largest size allowed, after a check of all that bounds the sizes."""
-    if not (lr > 0 and math.isfinite(lr)):
-        raise ValueError(f"lr: expected a finite rate above 0, got {lr}")
     if floor < 2 or start < floor:
         raise ValueError(f"floor, start: expected 2 <= floor <= start, got {floor} and {start}")
     if count is not None and max(start, limit or 0) > count:
@@ -209,27 +202,17 @@ def _limit(lr: float, start: int, limit: int | None, floor: int, count: int | No
     return limit
 
 
-def _normalized(step: Step | ModelStep) -> int | None:
-    """Return how many samples batch normalization sees at every size; None where there is none."""
-    return step.micro_batch if isinstance(step, ModelStep) and step.has_batch_norm() else None
-
-
 def _train(
     trainings: Trainings, losses: Losses, size: int, repeats: int, rng_state: Snapshot
 ) -> None:
     """Add the losses of a size; and of all again if batch normalization must see fewer samples."""
     waiting = [size]
     while waiting:
-        size, before = waiting.pop(0), _normalized(trainings.step)
+        size, before = waiting.pop(0), normalized(trainings.trainable.step)
         rng_state.restore()
         losses[size] = trainings.losses([size], repeats)[0][:, 0]
-        if _normalized(trainings.step) != before:
+        if normalized(trainings.trainable.step) != before:
             waiting = [other for other in sorted(losses) if other != size]
-
-
-def _table(losses: Losses) -> Floats:
-    """Return the losses, shape (repeats, sizes), the sizes rising."""
-    return np.stack([losses[size] for size in sorted(losses)], axis=1)
 
 
 def _learned(losses: Losses) -> list[int]:
@@ -237,35 +220,35 @@ def _learned(losses: Losses) -> list[int]:
     return [size for size in sorted(losses) if np.isfinite(losses[size]).all()]
 
 
-def _best(losses: Losses) -> int | None:
-    return min(_learned(losses), key=lambda size: float(losses[size].mean()), default=None)
+def _best(losses: Losses) -> Floats:
+    """Return the losses of the best size, of those learned."""
+    return min((losses[size] for size in _learned(losses)), key=np.mean)
 
 
-def _worse(losses: Losses, size: int, best: int) -> bool:
+def _worse(losses: Losses, size: int) -> bool:
     """Say whether a size is worse than the best one beyond the noise of the repeats."""
-    return direction(paired_difference(losses[size], losses[best])) > 0
+    return direction(paired_difference(losses[size], _best(losses))) > 0
 
 
 def _larger_hardly_learn(losses: Losses) -> bool:
     """Say whether the two largest sizes are both worse than the best, and the loss hardly rises."""
-    best, largest = _best(losses), sorted(losses)[-2:]
-    if best is None or best in largest or not set(largest) <= set(_learned(losses)):
-        return False
-    if not all(_worse(losses, size, best) for size in largest):
+    largest = sorted(losses)[-2:]
+    learned = set(largest) <= set(_learned(losses))
+    if not learned or not all(_worse(losses, size) for size in largest):
         return False
     before, last = (float(losses[size].mean()) for size in largest)
-    return last - before < _HARDLY * (last - float(losses[best].mean()))
+    return last - before < _HARDLY * (last - float(_best(losses).mean()))
 
 
 def _recommended(losses: Losses, bounds: SizeBounds) -> int | None:
     """Return the largest size that learns practically as well as the best."""
-    learned, best = _learned(losses), _best(losses)
-    if best is None:
+    learned = _learned(losses)
+    if not learned:
         return None
     if bounds.verdict in (FLAT, LARGER):
         return learned[-1]
     if bounds.verdict == CANNOT_TELL:
-        return max(size for size in learned if not _worse(losses, size, best))
+        return max(size for size in learned if not _worse(losses, size))
     return max((size for size in learned if size <= float(bounds.low)), default=learned[0])
 
 
@@ -275,34 +258,20 @@ def _noise_scale(
     """Return the noise scale at the present weights; unknown without a model or memory for it."""
     if not isinstance(step, ModelStep):
         return UNKNOWN
-    small = _normalized(step) or min(_PART, step.micro_batch or _PART, start)
+    small = normalized(step) or min(_PART, step.micro_batch or _PART, start)
     parts = _PARTS if count is None else min(_PARTS, count // small)
+    big = small * parts
     if parts < 2:
         return UNKNOWN
     try:
-        return gradient_noise_scale(
-            step.model,
-            step.loss,
-            data,
-            small=small,
-            big=small * parts,
-            draws=_DRAWS,
-            seed=seed,
-            autocast=step.autocast,
-        ).scale
+        noise = gradient_noise_scale(
+            step.model, step.loss, data, small=small, big=big, seed=seed, autocast=step.autocast
+        )
     except Exception as error:
         if not ran_out_of_memory(error):
             raise
         return UNKNOWN
-
-
-def _curve(losses: Losses, seed: int) -> Curve:
-    values, table = np.array(sorted(losses), dtype=np.float64), _table(losses)
-    diverged = values[~np.isfinite(table).all(axis=0)]
-    stopped = None
-    if diverged.size:
-        stopped = f"The loss was not finite with batch size {diverged[0]:g}."
-    return Curve(values, table, stopped, "rising", seed)
+    return noise.scale
 
 
 def _reason(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import torch
@@ -67,28 +67,27 @@ class ModelStep:
 
     def __call__(self, batch: Any, lr: float) -> float:
         """Train on one batch of (inputs, targets) and return its loss before the update."""
-        inputs, targets = on_device(_pair(batch), self._device)
+        if not isinstance(batch, tuple | list) or len(batch) != 2:
+            got = f"{len(batch)} parts" if isinstance(batch, tuple | list) else type(batch).__name__
+            raise ValueError(
+                f"batches: expected pairs of (inputs, targets), got {got}; "
+                f"give a step of your own for others"
+            )
+        x, y = on_device(tuple(batch), self._device)
         set_rates(self.optimizer, lr, self._ratios)
         self.optimizer.zero_grad(set_to_none=True)
         total = accumulate(
-            self._forward,
-            self._one_loss,
-            inputs,
-            targets,
-            micro_batch=self.micro_batch,
-            scaler=self.scaler,
+            self._forward, self._one_loss, x, y, micro_batch=self.micro_batch, scaler=self.scaler
         )
         value = float(total)
-        if math.isfinite(value):
-            self._update()
-        return value
-
-    def _update(self) -> None:
+        if not math.isfinite(value):
+            return value
         if self.scaler is None:
             self.optimizer.step()
         else:
             self.scaler.step(self.optimizer)
             self.scaler.update()
+        return value
 
     def _forward(self, inputs: Any) -> Any:
         with precision(self.autocast, self._device):
@@ -115,75 +114,72 @@ class ModelStep:
 class Trainable(Snapshot):
     """A step that can start again; after a ``with`` block the model is as it was before it.
 
-    Args:
-        step: a ``ModelStep``, whose model is trained in training mode, or a function.
-        reset: starts a function's model again; None where that is not needed.
+    The model of a ``ModelStep`` is trained in training mode. ``reset`` starts a function's model
+    again; without it, a function is trained only if no more than one start is needed.
 
     Raises:
         TypeError: ``step`` cannot be called.
-        ValueError: ``reset`` with a ``ModelStep``, which needs none.
+        ValueError: training cannot start as often as it must, or a ``ModelStep`` has a ``reset``.
     """
 
-    def __init__(self, step: Step | ModelStep, reset: Callable[[], object] | None) -> None:
+    def __init__(
+        self,
+        step: Step | ModelStep,
+        reset: Callable[[], object] | None,
+        progress: StepProgress | None,
+        repeats: int,
+        batches: Iterable[Any] = (),
+        restarts: bool = True,
+    ) -> None:
         if not callable(step):
             raise TypeError(f"step: expected a function or ModelStep, got {type(step).__name__}")
-        self._step, self._reset = step, reset
+        if isinstance(repeats, bool) or repeats < 1:
+            raise ValueError(f"repeats: expected at least 1, got {repeats}")
+        if (restarts or repeats > 1) and not isinstance(step, ModelStep) and reset is None:
+            raise ValueError(
+                "reset: expected a function that starts afresh, since training starts more than "
+                "once; give one, or a ModelStep"
+            )
+        if (restarts or repeats > 1) and isinstance(batches, Iterator):
+            raise ValueError(
+                "batches: expected what can be iterated more than once, got an iterator; "
+                "give a DataLoader or a list"
+            )
+        self.step, self._reset, self._progress = step, reset, progress
         if not isinstance(step, ModelStep):
             super().__init__(randomness=False)
             return
         if reset is not None:
             raise ValueError("reset: expected None, a ModelStep starts afresh by itself")
-        losses = [step.loss] if isinstance(step.loss, nn.Module) else []
+        also = [step.loss] if isinstance(step.loss, nn.Module) else []
         super().__init__(
-            step.model, step.optimizer, scaler=step.scaler, also=losses, randomness=False
+            step.model, step.optimizer, scaler=step.scaler, also=also, randomness=False
         )
 
     def restart(self) -> None:
         """Go back to the first weights, and to all else that training has changed."""
         self.restore()
-        if isinstance(self._step, ModelStep) and not self._step.model.training:
-            self._step.model.train()
+        if isinstance(self.step, ModelStep) and not self.step.model.training:
+            self.step.model.train()
         if self._reset is not None:
             self._reset()
 
-    def train(self, batch: Any, lr: float) -> float:
-        """Train on one batch and return the loss before the update."""
-        loss = self._step(batch, lr)
-        try:
-            if getattr(loss, "ndim", 0) == 0:
-                return float(loss)
-        except (TypeError, ValueError):
-            pass
-        raise TypeError(f"step: expected to return the loss, one number, got {type(loss).__name__}")
+    def train(self, batch: Any, lr: float, value: float) -> float:
+        """Train on one batch and return the loss before the update; ``value`` is what is tried."""
+        loss = self.step(batch, lr)
+        number = None
+        with suppress(TypeError, ValueError):
+            number = float(loss) if getattr(loss, "ndim", 0) == 0 else None
+        if number is None:
+            got = type(loss).__name__
+            raise TypeError(f"step: expected to return the loss, one number, got {got}")
+        if self._progress is not None:
+            self._progress(value, number)
+        return number
 
     def finite(self) -> bool:
         """Say whether the parameters are finite; those of a function are taken to be."""
-        return not isinstance(self._step, ModelStep) or self._step.finite()
-
-
-def check_repeats(
-    step: Step | ModelStep,
-    batches: Iterable[Any],
-    repeats: int,
-    reset: Callable[[], object] | None,
-    *,
-    restarts: bool,
-) -> None:
-    """Raise ``ValueError`` if training cannot start as often as it must."""
-    if isinstance(repeats, bool) or repeats < 1:
-        raise ValueError(f"repeats: expected at least 1, got {repeats}")
-    if repeats == 1 and not restarts:
-        return
-    if not isinstance(step, ModelStep) and reset is None:
-        raise ValueError(
-            "reset: expected a function that starts afresh, since training starts more than once; "
-            "give one, or a ModelStep"
-        )
-    if isinstance(batches, Iterator):
-        raise ValueError(
-            "batches: expected what can be iterated more than once, got an iterator; "
-            "give a DataLoader or a list"
-        )
+        return not isinstance(self.step, ModelStep) or self.step.finite()
 
 
 def why_stopped(endings: list[str | None]) -> str | None:
@@ -229,16 +225,6 @@ def ratios(optimizer: torch.optim.Optimizer) -> tuple[float, ...]:
             f"the rates of the other groups are kept in proportion to it"
         )
     return tuple(rate / rates[0] for rate in rates)
-
-
-def _pair(batch: Any) -> tuple[Any, Any]:
-    if not isinstance(batch, tuple | list) or len(batch) != 2:
-        got = f"{len(batch)} parts" if isinstance(batch, tuple | list) else type(batch).__name__
-        raise ValueError(
-            f"batches: expected pairs of (inputs, targets), got {got}; "
-            f"give a step of your own for others"
-        )
-    return batch[0], batch[1]
 
 
 def on_device(batch: Any, device: torch.device) -> Any:

@@ -14,28 +14,16 @@ _NEAR = 4 * sys.float_info.epsilon  # a turn of the cycle computed in floating p
 
 @dataclass(frozen=True)
 class Cycle:
-    """A triangular wave of decaying amplitude; see ``triangle``, ``triangle2`` and ``exp_range``.
-
-    Args:
-        low: lower bound.
-        high: upper bound.
-        cycle_samples: samples in one cycle, up and down.
-        base: the amplitude is multiplied by this every ``per`` samples, above 0 and at most 1.
-        per: see ``base``.
-        stepped: whether the amplitude changes only where a cycle begins.
-        both: whether both bounds are scaled, not only their distance.
-        toward: the bound at which a cycle begins and ends, and where the decay leads.
-        geometric: whether the wave is straight in the logarithm.
-    """
+    """A triangular wave of decaying amplitude; see ``triangle``, ``triangle2`` and ``exp_range``."""
 
     low: float
     high: float
     cycle_samples: float
-    base: float = 1.0
+    base: float = 1.0  # the amplitude is multiplied by this every ``per`` samples
     per: float = 1.0
-    stepped: bool = False
-    both: bool = False
-    toward: Toward = "low"
+    stepped: bool = False  # whether the amplitude changes only where a cycle begins
+    both: bool = False  # whether both bounds are scaled, not only their distance
+    toward: Toward = "low"  # where a cycle begins and ends, and the decay leads
     geometric: bool = False
 
     def __post_init__(self) -> None:
@@ -48,7 +36,7 @@ class Cycle:
             raise ValueError(f"toward: expected 'low' or 'high', got {self.toward!r}")
 
     def __call__(self, samples: float) -> float:
-        """Return the value after so many samples."""
+        """Return the value after this number of samples."""
         samples = check_count("samples", samples)
         halves = 2 * samples / self.cycle_samples
         turn = round(halves)

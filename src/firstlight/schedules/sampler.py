@@ -11,7 +11,7 @@ from torch.utils.data import Sampler
 from firstlight import seeds
 from firstlight.data.batches import batch_sizes, slices
 from firstlight.schedules.cycles import Toward, exp_range
-from firstlight.schedules.shapes import Schedule
+from firstlight.schedules.shapes import Schedule, check_count
 
 
 class CyclicBatchSampler(Sampler[list[int]]):
@@ -85,8 +85,8 @@ class CyclicBatchSampler(Sampler[list[int]]):
             raise ValueError(f"n_samples: expected at least 1, got {n_samples}")
         if not 1 <= low <= high < math.inf:
             raise ValueError(f"batch size: expected 1 <= low <= high, got {low} and {high}")
-        _check_count("seed", seed)
-        _check_count("start", start)
+        check_count("seed", seed)
+        check_count("start", start)
         decay: dict[str, Any] = {"total_samples": total_samples, "final": final, "gamma": gamma}
         if schedule is None:
             if cycle_samples is None:
@@ -101,13 +101,12 @@ class CyclicBatchSampler(Sampler[list[int]]):
             )
         self.n_samples, self.low, self.high, self.schedule = n_samples, low, high, schedule
         self.shuffle, self.seed, self.drop_last, self.start = shuffle, seed, drop_last, start
-        self.epoch = 0
-        self._first = 0
+        self.epoch, self._first = 0, 0
         self._known: dict[int, tuple[int, ...]] = {}
 
     def sizes(self, epoch: int) -> tuple[int, ...]:
         """Return the batch sizes of an epoch, from 0; unless one is dropped, all the samples."""
-        _check_count("epoch", epoch)
+        check_count("epoch", epoch)
         if epoch not in self._known:
             if len(self._known) > 1:
                 self._known.clear()
@@ -139,7 +138,7 @@ class CyclicBatchSampler(Sampler[list[int]]):
 
     def set_epoch(self, epoch: int) -> None:
         """Let this epoch, from 0, be the coming one: from its beginning, or where it is resumed."""
-        _check_count("epoch", epoch)
+        check_count("epoch", epoch)
         if epoch != self.epoch:
             self.epoch, self._first = epoch, 0
 
@@ -208,8 +207,3 @@ class CyclicBatchSampler(Sampler[list[int]]):
                     f"{state['epoch']}, got {state.get(name)}; make the sampler as it was made then"
                 )
         self.epoch, self._first = own["epoch"], own["batches_done"]
-
-
-def _check_count(name: str, value: int) -> None:
-    if value < 0:
-        raise ValueError(f"{name}: expected at least 0, got {value}")

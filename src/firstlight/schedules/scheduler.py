@@ -91,16 +91,13 @@ class SampleScheduler(LRScheduler):
                 f"schedule: expected a finite rate of at least 0, got {rate} at "
                 f"{self.samples:g} samples"
             )
-        return [rate * ratio for ratio in self._ratios()]
-
-    def _ratios(self) -> list[float]:
         initial = [float(rate) for rate in self.base_lrs]
         if initial[0] == 0 and any(initial):
             raise ValueError(
                 "optimizer: expected a first group with a rate above 0, which the others are "
                 f"relative to, got {initial}"
             )
-        return [1.0 if rate == initial[0] else rate / initial[0] for rate in initial]
+        return [rate * (1.0 if own == initial[0] else own / initial[0]) for own in initial]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as plain numbers, without optimizer and schedule."""

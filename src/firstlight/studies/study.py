@@ -22,6 +22,17 @@ def _always(record: "Record") -> bool:
     return True
 
 
+def checkpoints(last: int) -> list[int]:
+    """Return 1, 2, 5, 10, 20, 50, … up to and with ``last``.
+
+    Example:
+        >>> checkpoints(12)
+        [1, 2, 5, 10, 12]
+    """
+    series = (m * 10**e for e in range(len(str(last))) for m in (1, 2, 5))
+    return [*(step for step in series if step < last), last]
+
+
 @dataclass(frozen=True)
 class Results:
     """What a study's ``run`` returns, to be made into its record.

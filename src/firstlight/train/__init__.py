@@ -1,10 +1,8 @@
 """One training loop, used by every study that trains a network."""
 
-from firstlight.schedules.shapes import one_cycle as one_cycle
 from firstlight.train.acceleration import PLAIN as PLAIN
 from firstlight.train.acceleration import Acceleration as Acceleration
 from firstlight.train.acceleration import choose as choose
-from firstlight.train.acceleration import pick as pick
 from firstlight.train.acceleration import use as use
 from firstlight.train.evaluation import Evaluation as Evaluation
 from firstlight.train.evaluation import evaluate as evaluate

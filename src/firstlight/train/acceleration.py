@@ -1,10 +1,11 @@
 """How to train a network fastest on the machine at hand, chosen by fixed rules."""
 
 import ctypes
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -15,9 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from firstlight.train.evaluation import modes_kept
 
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # glibc's names: M_TRIM_THRESHOLD, M_MMAP_MAX
-_DEFAULTS = {_TRIM_THRESHOLD: 128 * 1024, _MMAP_MAX: 65_536}
-_KEEPING = {_TRIM_THRESHOLD: 2**31 - 1, _MMAP_MAX: 0}
+# glibc's numbers of M_TRIM_THRESHOLD and M_MMAP_MAX
+_DEFAULTS = {-1: 128 * 1024, -4: 65_536}
+_KEEPING = {-1: 2**31 - 1, -4: 0}
 
 COMPILE_PAYS = {"amx": 9e13, "cuda": 3e15}
 """Floating point operations of a whole training above which compiling the network pays back.
@@ -78,24 +79,21 @@ def _processor_has(feature: str) -> bool:
     return ask is not None and bool(ask())
 
 
-def _compile_pays(device: torch.device) -> float | None:
-    """Return the operations above which compiling pays here; None where it never does or fails."""
+def _compile_pays(device: torch.device) -> float:
+    """Return the operations above which compiling pays here; infinite where it fails."""
     if shutil.which(os.environ.get("CXX", "g++")) is None:  # what PyTorch compiles with
-        return None
+        return math.inf
     if device.type == "cuda":
-        return COMPILE_PAYS["cuda"] if find_spec("triton") else None
-    return COMPILE_PAYS["amx"] if device.type == "cpu" and _processor_has("amx_tile") else None
-
-
-def _convolves(model: nn.Module) -> bool:
-    return any(isinstance(module, nn.Conv2d) for module in model.modules())
+        return COMPILE_PAYS["cuda"] if find_spec("triton") else math.inf
+    amx = device.type == "cpu" and _processor_has("amx_tile")
+    return COMPILE_PAYS["amx"] if amx else math.inf
 
 
 def _can_fuse(optimizer: torch.optim.Optimizer) -> bool:
     """Return whether ``fused`` may be switched on: known to the optimizer, and nothing begun."""
-    fresh = not optimizer.state and all("fused" in group for group in optimizer.param_groups)
-    return fresh and not any(
-        group.get("foreach") or group.get("differentiable") or group.get("capturable")
+    others = ("foreach", "differentiable", "capturable")
+    return not optimizer.state and all(
+        "fused" in group and not any(group.get(other) for other in others)
         for group in optimizer.param_groups
     )
 
@@ -142,17 +140,14 @@ def choose(
         >>> choose(nn.Linear(2, 1), torch.zeros(4, 2)).channels_last
         False
     """
-    device = example.device
-    bfloat16 = has_fast_bfloat16(device) and example.dtype is torch.float32
-    pays = _compile_pays(device)
-    long = False
-    if samples and pays is not None and len(example):
-        long = operations(model, example[:1]) * samples > pays
+    device, pays = example.device, _compile_pays(example.device)
+    weighed = samples > 0 and len(example) > 0 and pays < math.inf
+    convolves = any(isinstance(module, nn.Conv2d) for module in model.modules())
     return Acceleration(
-        channels_last=example.ndim >= 3 and _convolves(model),
-        bfloat16=bfloat16,
+        channels_last=example.ndim >= 3 and convolves,
+        bfloat16=has_fast_bfloat16(device) and example.dtype is torch.float32,
         fused=optimizer is not None and _can_fuse(optimizer),
-        compiled=long,
+        compiled=weighed and operations(model, example[:1]) * samples > pays,
         memory_kept=device.type == "cpu",
     )
 
@@ -189,40 +184,23 @@ def use(
 
 def _forward(path: Acceleration, model: nn.Module) -> Callable[..., Any]:
     fast: Any = torch.compile(model, dynamic=False) if path.compiled else model
-    shapes: list[Any] = []
+    device = next(model.parameters(), torch.empty(0)).device.type
+    first: list[Any] | None = None
+
+    def laid_out(x: Any) -> Any:
+        images = path.channels_last and isinstance(x, Tensor) and x.ndim == 4
+        return x.contiguous(memory_format=torch.channels_last) if images else x
 
     def forward(*inputs: Any, **named: Any) -> Any:
-        tensors = [_laid_out(x) if path.channels_last else x for x in inputs]
-        shape = [getattr(x, "shape", None) for x in (*inputs, *named.values())]
-        shapes[1:] = [shape]
-        run = fast if shapes[0] == shape else model
-        if not path.bfloat16:
-            return run(*tensors, **named)
-        with torch.autocast(_device(model).type, dtype=torch.bfloat16):
-            outputs = run(*tensors, **named)
-        return outputs.float() if isinstance(outputs, Tensor) else outputs
+        nonlocal first
+        shapes = [getattr(x, "shape", None) for x in (*inputs, *named.values())]
+        first = shapes if first is None else first
+        run = fast if shapes == first else model
+        with torch.autocast(device, torch.bfloat16) if path.bfloat16 else nullcontext():
+            outputs = run(*map(laid_out, inputs), **named)
+        return outputs.float() if path.bfloat16 and isinstance(outputs, Tensor) else outputs
 
     return forward
-
-
-def _laid_out(x: Any) -> Any:
-    if isinstance(x, Tensor) and x.ndim == 4:
-        return x.contiguous(memory_format=torch.channels_last)
-    return x
-
-
-def _device(model: nn.Module) -> torch.device:
-    first = next(model.parameters(), None)
-    return torch.device("cpu") if first is None else first.device
-
-
-def _library() -> Any:
-    """Return the C library if it is glibc, else None."""
-    try:
-        library = ctypes.CDLL(None)
-    except (OSError, TypeError):
-        return None
-    return library if hasattr(library, "mallopt") and hasattr(library, "malloc_trim") else None
 
 
 @contextmanager
@@ -241,8 +219,10 @@ def keep_freed_memory() -> Iterator[bool]:
 
     Source: GNU C Library manual, section 3.2.3.8 "Malloc Tunable Parameters".
     """
-    library = _library()
-    if library is None:
+    library: Any = None
+    with suppress(OSError, TypeError):  # Windows has no library of all symbols
+        library = ctypes.CDLL(None)
+    if not (hasattr(library, "mallopt") and hasattr(library, "malloc_trim")):
         yield False
         return
     for name, value in _KEEPING.items():
@@ -253,6 +233,3 @@ def keep_freed_memory() -> Iterator[bool]:
         for name, value in _DEFAULTS.items():
             library.mallopt(name, value)
         library.malloc_trim(0)
-
-
-FastPath, pick, applied = Acceleration, choose, use  # the former names, while studies use them

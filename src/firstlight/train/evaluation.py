@@ -88,9 +88,8 @@ def evaluate(
     loss, correct = 0.0, []
     with modes_kept(model), torch.inference_mode():
         model.eval()
-        for x, y in zip(
-            torch.split(images, batch_size), torch.split(labels, batch_size), strict=True
-        ):
+        parts = (torch.split(tensor, batch_size) for tensor in (images, labels))
+        for x, y in zip(*parts, strict=True):
             logits = model(x)
             loss += float(functional.cross_entropy(logits.double(), y, reduction="sum"))
             correct.append(logits.argmax(1) == y)

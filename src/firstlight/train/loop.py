@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from operator import itemgetter
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from firstlight.data.batches import batch_sizes, slices
 from firstlight.schedules.shapes import Rate
-from firstlight.train.acceleration import Acceleration, choose, use
+from firstlight.train.acceleration import PLAIN, Acceleration, choose, use
 from firstlight.train.evaluation import check_lengths
 
 Loss = Callable[[Any, Any], Tensor]
@@ -83,28 +83,25 @@ def fit(
     """
     check_lengths(images, labels)
     rest = iter(batches)
-    first = next(rest, None)
-    if first is None:
-        model.train()
-        return Fit(torch.empty(0), path or Acceleration())
-    if path is None:
-        example = images[first[:micro_batch]]
+    first = list(islice(rest, 1))
+    if path is None and first:
+        example = images[first[0][:micro_batch]]
         path = choose(model, example, optimizer=optimizer, samples=samples)
+    path = path or PLAIN
     model.train()
     losses = []
     with use(path, model, optimizer) as forward:
-        for step, batch in enumerate(chain([first], rest), first_step):
+        for step, batch in enumerate(chain(first, rest), first_step):
             for group in optimizer.param_groups:
                 group["lr"] = rate(step)
             optimizer.zero_grad(set_to_none=True)
             x, y = images[batch], labels[batch]
-            losses.append(
-                accumulate(forward, functional.cross_entropy, x, y, micro_batch=micro_batch)
-            )
+            loss = functional.cross_entropy
+            losses.append(accumulate(forward, loss, x, y, micro_batch=micro_batch))
             optimizer.step()
             if after_step is not None:
                 after_step(step + 1)
-    return Fit(torch.stack(losses), path)
+    return Fit(torch.stack(losses) if losses else torch.empty(0), path)
 
 
 def length(batch: Any) -> int:

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from firstlight.plotting.style import COLOURS, Plot, new_figure
+from firstlight.plotting.style import COLORS, Plot, new_figure
 from firstlight.record import Record
 
 
@@ -13,7 +13,7 @@ def wide(record: Record) -> Figure:
     epochs = np.arange(1, 41)
     for panel, name in zip(axes, ("perceptron", "hinge"), strict=True):
         for i, rows in enumerate(record.arrays["accuracy"].values):
-            panel.plot(epochs, rows, color=COLOURS[i], label=f"training set {i + 1}")
+            panel.plot(epochs, rows, color=COLORS[i], label=f"training set {i + 1}")
         panel.set(title=f"Criterion: {name}", xlabel="epoch")
     axes[0].set_ylabel("accuracy, %")
     axes[0].legend(loc="lower right")
@@ -23,7 +23,7 @@ def wide(record: Record) -> Figure:
 def narrow(record: Record) -> Figure:
     """Draw one panel at the smaller width."""
     figure, axes = new_figure("narrow", 2.8, record=record)
-    axes.hist(record.arrays["accuracy"].values.ravel(), bins=20, color=COLOURS[0])
+    axes.hist(record.arrays["accuracy"].values.ravel(), bins=20, color=COLORS[0])
     axes.set(xlabel="accuracy, %", ylabel="simulations")
     return figure
 

@@ -5,7 +5,7 @@ import pytest
 
 from firstlight.plotting.style import Plot
 from firstlight.record import Record
-from firstlight.studies.cyclical.figures_training import CURVES, SCHEDULES, curve_of
+from firstlight.studies.cyclical.figures import CURVES, SCHEDULES, curve_of
 
 
 @pytest.mark.parametrize(

@@ -6,19 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from firstlight.studies.initialization.networks import (
-    ACTIVATIONS,
-    Source,
-    standard,
-    weight_stds,
-)
+from firstlight.studies.initialization.networks import ACTIVATIONS, draw, standard, weight_stds
 from initialization_samples import CONFIG, MODULES
 
 
 def test_initializations_share_numbers_and_layers_differ() -> None:
     a, b = (standard(0, 0, layer, 20, 20) for layer in (1, 2))
     assert not torch.equal(a, b)
-    layer = Source(CONFIG, ("normal_1", "he"), 0).layer(1, 20, 20)
+    _, layer, _ = draw(CONFIG, ("normal_1", "he"), 0, (1, 1), hidden=1, like=torch.empty(0))
     assert torch.equal(layer.weights, a)
     assert isinstance(layer.scale, Tensor)
     assert layer.scale.flatten().tolist() == pytest.approx([1.0, math.sqrt(0.1)])

@@ -79,13 +79,13 @@ def test_jackknife_equals_leaving_each_out() -> None:
     assert areas.pair_mean([0.1, 0.1]) == Fact(0.1, n=2)
 
 
-def test_off_centre_of_known_lines() -> None:
+def test_off_center_of_known_lines() -> None:
     X = np.array([[[1.0, 0.5], [0.5, 1.0]]])  # u = 1/4 and 3/4: the middle is the diagonal
     y = np.array([[1, -1]])
-    assert areas.off_centre([[1.0, -1.0]], X, y).tolist() == [0.0]
-    assert areas.off_centre([[0.75, -1.0]], X, y).tolist() == [0.5]
-    assert np.isnan(areas.off_centre([[0.25, -1.0]], X, y)).all()  # outside the gap
-    assert np.isnan(areas.off_centre([[1.0, -1.0]], X, np.ones((1, 2)))).all()
+    assert areas.off_center([[1.0, -1.0]], X, y).tolist() == [0.0]
+    assert areas.off_center([[0.75, -1.0]], X, y).tolist() == [0.5]
+    assert np.isnan(areas.off_center([[0.25, -1.0]], X, y)).all()  # outside the gap
+    assert np.isnan(areas.off_center([[1.0, -1.0]], X, np.ones((1, 2)))).all()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from firstlight.studies.perceptron.answers import remarks
 from firstlight.studies.perceptron.config import PerceptronConfig
 from firstlight.studies.perceptron.figures import PLOTS
 from firstlight.studies.perceptron.labels import CRITERIA
-from firstlight.studies.perceptron.run import checkpoints
+from firstlight.studies.study import checkpoints
 
 CONFIG = PerceptronConfig(repeats=300, max_epochs=2_000)
 

@@ -98,7 +98,7 @@ def test_one_arm_alone(record: Record, run_small: Callable[..., Record]) -> None
     drawn = [plot.name for plot in study.plots() if plot.when(other)]
     assert drawn == ["curves", "accuracy", "coadaptation", "covariate_shift"]
     made = [sheet.name for sheet in study.sheets() if sheet.when(other)]
-    assert made == ["arms", "removal", "coadaptation", "covariate_shift", "accuracy", "loss"]
+    assert made == ["arms", "inside", "accuracy", "loss"]
     assert study.remarks(other) == {}
 
 

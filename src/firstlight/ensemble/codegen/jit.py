@@ -32,17 +32,6 @@ def _attributes(text: str) -> str:
     return f'{text}\nattributes #0 = {{ nounwind alignstack=64 "stackrealign" "prefer-vector-width"="512" }}\n'
 
 
-def _target() -> Any:
-    """Return a new description of this processor; MCJIT takes ownership of the one it is given."""
-    _initialize()
-    return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
-        cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
-        opt=3,
-        jit=True,
-    )
-
-
 class Code:
     """Compiled functions, alive as long as this object.
 
@@ -53,49 +42,43 @@ class Code:
     """
 
     def __init__(self, text: str, folder: Path | None = None) -> None:
-        machine = _target()
+        _initialize()
+        cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+        # MCJIT takes ownership of the machine it is given, so each module has a new one.
+        target = llvm.Target.from_triple(llvm.get_process_triple())
+        machine = target.create_target_machine(cpu=cpu, features=features, opt=3, jit=True)
         text = _attributes(text)
-        features = llvm.get_host_cpu_features().flatten()
-        key = (text, llvmlite.__version__, llvm.get_host_cpu_name(), VERSION, features)
+        key = (text, llvmlite.__version__, cpu, VERSION, features)
         name = hashlib.sha256(repr(key).encode()).hexdigest()
         self._path = None if folder is None else folder / f"{name}.o"
-        self.cached = False
         module = llvm.parse_assembly(text)
         module.verify()
         stored = self._stored()
+        self.cached = stored is not None
         if stored is None:
-            _optimize(module, machine)
+            options = llvm.create_pipeline_tuning_options(speed_level=3)
+            passes = llvm.create_pass_builder(machine, options)
+            passes.getModulePassManager().run(module, passes)
         self._engine = llvm.create_mcjit_compiler(module, machine)
         self._engine.set_object_cache(self._keep, lambda _module: stored)
         self._engine.finalize_object()
 
     def _stored(self) -> bytes | None:
-        if self._path is None:
-            return None
-        try:
-            raw = self._path.read_bytes()
-        except OSError:
-            return None
-        digest, content = raw[:32], raw[32:]
-        if hashlib.sha256(content).digest() != digest:
-            return None
-        self.cached = True
-        return content
+        """Return the code that is kept, if it is whole."""
+        if self._path is not None:
+            with contextlib.suppress(OSError):
+                raw = self._path.read_bytes()
+                if hashlib.sha256(raw[32:]).digest() == raw[:32]:
+                    return raw[32:]
+        return None
 
     def _keep(self, _module: Any, content: bytes) -> None:
-        if self._path is None:
-            return
-        with contextlib.suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._path, hashlib.sha256(content).digest() + content)
+        if self._path is not None:
+            with contextlib.suppress(OSError):
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(self._path, hashlib.sha256(content).digest() + content)
 
     def function(self, name: str, arguments: int) -> Any:
         """Return a function of that many 64-bit arguments; calling it releases Python's lock."""
         kind = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * arguments)
         return kind(self._engine.get_function_address(name))
-
-
-def _optimize(module: Any, machine: Any) -> None:
-    options = llvm.create_pipeline_tuning_options(speed_level=3)
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)

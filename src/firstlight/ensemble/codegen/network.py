@@ -1,12 +1,15 @@
 """One update of one network a lane: forward, backward and optimizer, every weight by name."""
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 
 from firstlight.ensemble.codegen.plan import Plan
-from firstlight.ensemble.codegen.vector import Variable, Vector, Writer, whole
+from firstlight.ensemble.codegen.vector import I64, Variable, Vector, Writer
 from firstlight.ensemble.spec import Network, Training
 
 
@@ -76,14 +79,9 @@ def loss_gradient(
                 for push, target, out in zip(pushes, y, z, strict=True)
             ]
         case "cross-entropy":
-            top = z[0]
-            for out in z[1:]:
-                top = out.where(out.compare(">", top), top)
+            top = reduce(lambda top, out: out.where(out.compare(">", top), top), z)
             exps = [(out - top).expm1_exp()[1] for out in z]
-            total = exps[0]
-            for exp in exps[1:]:
-                total = total + exp
-            scale = share / total
+            scale = share / reduce(add, exps)
             return [exp * scale - target * share for exp, target in zip(exps, y, strict=True)]
 
 
@@ -97,33 +95,31 @@ class Sample:
 
     def read(self, index: int) -> Vector:
         """Return number ``index`` of the sample: the inputs come first, then the targets."""
-        return self.writer.load(self.rows, self.writer.builder.add(self.start, whole(index)))
+        return self.writer.load(self.rows, self.writer.builder.add(self.start, I64(index)))
 
 
-def indices(network: Network) -> list[tuple[list[list[int]], list[int]]]:
+Layers = list[tuple[list[list[int]], list[int]]]
+
+
+def indices(network: Network) -> Layers:
     """Return for each layer where its weights [output][input] and its biases lie."""
-    places, at = [], 0
-    for inputs, outputs in network.layers:
-        weights = [[at + j * inputs + i for i in range(inputs)] for j in range(outputs)]
-        at += inputs * outputs
-        places.append((weights, list(range(at, at + outputs))))
-        at += outputs
-    return places
+    places = network.unpack(np.arange(network.parameters))
+    return [(weights.tolist(), biases.tolist()) for weights, biases in places]
 
 
 def forward(
-    w: Writer, network: Network, parameters: Any, inputs: list[Vector]
+    w: Writer, network: Network, layers: Layers, parameters: Any, inputs: list[Vector]
 ) -> list[list[Vector]]:
-    """Return the activations of every layer, from the inputs to the outputs."""
+    """Write one sample's way through the layers; return the inputs and all layers' activations."""
     activations = [inputs]
-    layers = indices(network)
     for number, (weights, biases) in enumerate(layers, 1):
         z = []
         for row, bias in zip(weights, biases, strict=True):
-            total = w.load(parameters, bias)
-            for index, unit in zip(row, activations[-1], strict=True):
-                total = total + w.load(parameters, index) * unit
-            z.append(total)
+            terms = (
+                w.load(parameters, index) * unit
+                for index, unit in zip(row, activations[-1], strict=True)
+            )
+            z.append(reduce(add, terms, w.load(parameters, bias)))
         activations.append(z if number == len(layers) else [activate(network, one) for one in z])
     return activations
 
@@ -139,49 +135,30 @@ def backpropagate(
     """Write: the gradients of these samples are added to ``gradients``, in the samples' order."""
     network, inputs = plan.network, plan.network.widths[0]
     layers = indices(network)
-    outputs = layers[-1][1]
-    if plan.only_bias:
-        units = [[[w.load(parameters, bias) for bias in outputs]] for _ in samples]
-    else:
-        units = [
-            forward(w, network, parameters, [sample.read(i) for i in range(inputs)])
-            for sample in samples
-        ]
+    if plan.only_bias:  # as one layer of outputs without inputs
+        inputs, layers = 0, [([[] for _ in layers[-1][1]], layers[-1][1])]
+    units = [
+        forward(w, network, layers, parameters, [sample.read(i) for i in range(inputs)])
+        for sample in samples
+    ]
     errors = []
     for sample, activations in zip(samples, units, strict=True):
-        y = [sample.read(inputs + j) for j in range(len(outputs))]
+        y = [sample.read(network.widths[0] + j) for j in range(network.widths[-1])]
         errors.append(loss_gradient(plan.training, activations[-1], y, share))
-    if plan.only_bias:
-        _collect([], outputs, errors, [[] for _ in samples], gradients)
-        return
-    for number in range(len(layers) - 1, -1, -1):
+    for number in reversed(range(len(layers))):
         weights, biases = layers[number]
-        below = [activations[number] for activations in units]
-        _collect(weights, biases, errors, below, gradients)
+        passes = list(zip(errors, (activations[number] for activations in units), strict=True))
+        for j, (row, bias) in enumerate(zip(weights, biases, strict=True)):
+            for d, _ in passes:
+                gradients[bias].add_rounded(d[j])
+            for i, index in enumerate(row):
+                for d, a in passes:
+                    gradients[index].add(d[j] * a[i])
         if number:
-            errors = [
-                _through(w, network, parameters, weights, d, a)
-                for d, a in zip(errors, below, strict=True)
-            ]
+            errors = [_errors_below(w, network, parameters, weights, d, a) for d, a in passes]
 
 
-def _collect(
-    weights: list[list[int]],
-    biases: list[int],
-    errors: list[list[Vector]],
-    below: list[list[Vector]],
-    gradients: dict[int, Variable],
-) -> None:
-    """Write one layer's share of the gradient: d for its biases, d · a for its weights."""
-    for j, bias in enumerate(biases):
-        for d in errors:
-            gradients[bias].add_rounded(d[j])
-        for i, index in enumerate(weights[j] if weights else []):
-            for d, a in zip(errors, below, strict=True):
-                gradients[index].add(d[j] * a[i])
-
-
-def _through(
+def _errors_below(
     w: Writer,
     network: Network,
     parameters: Any,
@@ -189,13 +166,11 @@ def _through(
     d: list[Vector],
     a: list[Vector],
 ) -> list[Vector]:
-    """Return the errors of the layer below."""
+    """Write the errors of the layer below, from its activations and the errors of this one."""
     errors = []
-    for i, unit in enumerate(a):
-        total = w.load(parameters, weights[0][i]) * d[0]
-        for j in range(1, len(d)):
-            total = total + w.load(parameters, weights[j][i]) * d[j]
-        errors.append(backward(network, unit, total))
+    for column, unit in zip(zip(*weights, strict=True), a, strict=True):
+        terms = (w.load(parameters, index) * one for index, one in zip(column, d, strict=True))
+        errors.append(backward(network, unit, reduce(add, terms)))
     return errors
 
 
@@ -214,21 +189,9 @@ def update(
     for index, gradient in gradients.items():
         step = gradient.get()
         if training.momentum:
-            velocity = w.load(given["first"], index)
-            step = velocity * training.momentum + step
+            step = w.load(given["first"], index) * training.momentum + step
             w.store(step, given["first"], index)
         w.store(w.load(given["parameters"], index) - rate * step, given["parameters"], index)
-
-
-def _powers(w: Writer, training: Training, given: dict[str, Any]) -> list[Any]:
-    """Write the next βᵗ and return 1 − βᵗ of both moments, in double precision."""
-    b, left = w.builder, []
-    for k, beta in enumerate(training.betas):
-        place = b.gep(given["powers"], [whole(k)])
-        power = b.fmul(b.load(place), ir.Constant(ir.DoubleType(), beta))
-        b.store(power, place)
-        left.append(b.fsub(ir.Constant(ir.DoubleType(), 1.0), power))
-    return left
 
 
 def _adam(
@@ -238,12 +201,17 @@ def _adam(
     gradients: dict[int, Variable],
     rate: Vector,
 ) -> None:
-    b, (beta1, beta2) = w.builder, training.betas
-    first, second = _powers(w, training, given)
-    root = b.call(b.module.declare_intrinsic("llvm.sqrt", [ir.DoubleType()]), [second])
+    b, double, rest = w.builder, ir.DoubleType(), []
+    for k, beta in enumerate(training.betas):
+        place = b.gep(given["powers"], [I64(k)])
+        power = b.fmul(b.load(place), double(beta))
+        b.store(power, place)
+        rest.append(b.fsub(double(1.0), power))  # 1 − βᵗ, in double precision
+    first, root = rest[0], b.call(b.module.declare_intrinsic("llvm.sqrt", [double]), rest[1:])
     if w.kind.size == 4:
         first, root = (b.fptrunc(number, ir.FloatType()) for number in (first, root))
     pace, root = rate / w.number(first), w.constant(1.0) / w.number(root)
+    beta1, beta2 = training.betas
     for index, gradient in gradients.items():
         g = gradient.get()
         m = w.load(given["first"], index)

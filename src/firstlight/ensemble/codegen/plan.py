@@ -1,9 +1,14 @@
-"""What the machine code of an ensemble is written for: everything that is a constant in it."""
+"""What is trained together: the constants of a piece of machine code, and the networks it trains."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from firstlight.ensemble.codegen.vector import KINDS, Kind
 from firstlight.ensemble.spec import Network, Training
+from firstlight.types import Floats, Numbers
 
 
 @dataclass(frozen=True)
@@ -37,3 +42,32 @@ class Plan:
         """Indices of the parameters that are trained."""
         count = self.network.parameters
         return range(count - self.network.widths[-1] if self.only_bias else 0, count)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some networks of an ensemble, and their data.
+
+    Args:
+        plan: the networks' shape and training.
+        parameters: shape (R, P), trained in place.
+        samples: shape (R, n, inputs + outputs) or, for the same samples in all networks,
+            (1, n, inputs + outputs).
+        seeds: shape (R,), of the shuffles.
+        rates: shape (R,), learning rates.
+        checkpoints: epochs after which the parameters are kept, ascending, at most the last epoch.
+        snapshots: shape (C, R, P), filled with the parameters at the checkpoints.
+    """
+
+    plan: Plan
+    parameters: Numbers
+    samples: Numbers
+    seeds: NDArray[np.uint64]
+    rates: Floats
+    checkpoints: Sequence[int]
+    snapshots: Numbers
+
+    @property
+    def count(self) -> int:
+        """Samples of each network."""
+        return int(self.samples.shape[1])

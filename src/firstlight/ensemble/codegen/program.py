@@ -11,9 +11,9 @@ from typing import Any
 
 from llvmlite import ir
 
-from firstlight.ensemble.codegen.network import Sample, backpropagate, forward, update
+from firstlight.ensemble.codegen.network import Sample, backpropagate, forward, indices, update
 from firstlight.ensemble.codegen.plan import Plan
-from firstlight.ensemble.codegen.vector import I32, I64, Variable, Vector, Writer, lanewise, whole
+from firstlight.ensemble.codegen.vector import I32, I64, WIDTH, Variable, Vector, Writer
 from firstlight.ensemble.shuffle import INCREMENT, MULTIPLIER
 
 SIDE_BY_SIDE = 2
@@ -62,16 +62,15 @@ def _gradients(
     rows = b.bitcast(given["batch"], plan.kind.vector.as_pointer())
     terms = b.uitofp(count, plan.kind.scalar)
     if plan.training.loss != "cross-entropy":
-        terms = b.fmul(terms, ir.Constant(plan.kind.scalar, float(plan.network.widths[-1])))
+        terms = b.fmul(terms, plan.kind.scalar(float(plan.network.widths[-1])))
     share = w.constant(1.0) / w.number(terms)
     for variable in gradients.values():
         variable.set(w.constant(0.0))
-    paired = b.and_(count, whole(-SIDE_BY_SIDE))
+    paired = b.and_(count, I64(-SIDE_BY_SIDE))
     for start, stop, together in ((0, paired, SIDE_BY_SIDE), (paired, count, 1)):
         with w.loop(start, stop, together) as row:
             samples = [
-                Sample(w, rows, b.mul(b.add(row, whole(k)), whole(plan.width)))
-                for k in range(together)
+                Sample(w, rows, b.mul(b.add(row, I64(k)), I64(plan.width))) for k in range(together)
             ]
             backpropagate(w, plan, given["parameters"], samples, share, gradients)
 
@@ -87,10 +86,10 @@ def _alive(module: ir.Module, plan: Plan) -> None:
     largest_yet = w.variable()
     with w.loop(0, samples) as row:
         inputs = [
-            _read_lanes(w, data, offsets, b.add(b.mul(row, whole(plan.width)), whole(i)))
+            _read_lanes(w, data, offsets, b.add(b.mul(row, I64(plan.width)), I64(i)))
             for i in range(plan.network.widths[0])
         ]
-        for unit in forward(w, plan.network, parameters, inputs)[-2]:
+        for unit in forward(w, plan.network, indices(plan.network), parameters, inputs)[-2]:
             size, top = unit.absolute(), largest_yet.get()
             largest_yet.set(top.where(top.compare(">", size), size))
     w.store(largest_yet.get(), largest, 0)
@@ -119,11 +118,11 @@ def _function(module: ir.Module, plan: Plan) -> tuple[ir.Function, dict[str, Any
 
 def _read_lanes(w: Writer, data: Any, offsets: Any, index: Any) -> Vector:
     """Return ``data[offsets[lane] + index]`` in every lane."""
-    b, result = w.builder, ir.Constant(w.kind.vector, ir.Undefined)
+    b, result = w.builder, w.kind.vector(ir.Undefined)
     for lane in range(w.kind.lanes):
-        offset = b.load(b.gep(offsets, [whole(lane)]))
+        offset = b.load(b.gep(offsets, [I64(lane)]))
         number = b.load(b.gep(data, [b.add(offset, index)]), align=w.kind.size)
-        result = b.insert_element(result, number, ir.Constant(I32, lane))
+        result = b.insert_element(result, number, I32(lane))
     return Vector(w, result)
 
 
@@ -137,56 +136,49 @@ class _Shuffle:
 
     def __init__(self, w: Writer, given: dict[str, Any], width: int) -> None:
         self._w, self._given, self._width = w, given, width
-        b, lanes = w.builder, w.kind.lanes
-        self._wide = ir.VectorType(I64, lanes)
+        b, self._wide = w.builder, ir.VectorType(I64, w.kind.lanes)
         self._stored = b.bitcast(given["states"], self._wide.as_pointer())
         self._state = b.alloca(self._wide)
-        b.store(b.load(self._stored, align=64), self._state)
+        b.store(b.load(self._stored, align=WIDTH), self._state)
 
     def finish(self) -> None:
         """Write the generators' states back, for the next call."""
         b = self._w.builder
-        b.store(b.load(self._state), self._stored, align=64)
-
-    def _same(self, number: int) -> Any:
-        return ir.Constant(self._wide, [number] * self._w.kind.lanes)
+        b.store(b.load(self._state), self._stored, align=WIDTH)
 
     def _bits(self) -> Any:
         """Return 32 random bits in every lane (as 64-bit numbers), and move the generators on."""
-        b, lanes = self._w.builder, self._w.kind.lanes
-        narrow = ir.VectorType(I32, lanes)
+        w, b, narrow = self._w, self._w.builder, ir.VectorType(I32, self._w.kind.lanes)
         state = b.load(self._state)
-        moved = b.add(b.mul(state, self._same(MULTIPLIER)), self._same(INCREMENT))
+        moved = b.add(b.mul(state, w.same(I64, MULTIPLIER)), w.same(I64, INCREMENT))
         b.store(moved, self._state)
-        mixed = b.lshr(b.xor(b.lshr(state, self._same(18)), state), self._same(27))
+        mixed = b.lshr(b.xor(b.lshr(state, w.same(I64, 18)), state), w.same(I64, 27))
         shifted = b.trunc(mixed, narrow)
-        turn = b.trunc(b.lshr(state, self._same(59)), narrow)
-        return b.zext(lanewise(b, "llvm.fshr", shifted, shifted, turn), self._wide)
+        turn = b.trunc(b.lshr(state, w.same(I64, 59)), narrow)
+        return b.zext(w.call("llvm.fshr", shifted, shifted, turn), self._wide)
 
     def gather(self, seen: Any, row: Any) -> None:
         """Write: every lane's sample number ``seen`` of this epoch goes to ``row`` of the batch."""
         w, b, given = self._w, self._w.builder, self._given
         lanes, size = w.kind.lanes, w.kind.size
         sample = ir.VectorType(w.kind.scalar, self._width)
-        last = b.sub(b.sub(given["samples"], seen), whole(1))
-        bound = w.spread(b.add(last, whole(1)))
-        place = b.lshr(b.mul(self._bits(), bound), self._same(32))
-        target = b.mul(row, whole(self._width * lanes))
+        last = b.sub(b.sub(given["samples"], seen), I64(1))
+        bound = w.spread(b.add(last, I64(1)))
+        place = b.lshr(b.mul(self._bits(), bound), w.same(I64, 32))
+        target = b.mul(row, I64(self._width * lanes))
         for lane in range(lanes):
-            start = b.mul(given["samples"], whole(lane))
-            other = b.add(start, b.extract_element(place, ir.Constant(I32, lane)))
+            start = b.mul(given["samples"], I64(lane))
+            other = b.add(start, b.extract_element(place, I32(lane)))
             here, there = (
-                b.bitcast(
-                    b.gep(given["data"], [b.mul(index, whole(self._width))]), sample.as_pointer()
-                )
-                for index in (b.add(start, last), other)
+                b.bitcast(b.gep(given["data"], [b.mul(at, I64(self._width))]), sample.as_pointer())
+                for at in (b.add(start, last), other)
             )
             mine, chosen = b.load(here, align=size), b.load(there, align=size)
             b.store(mine, there, align=size)
             b.store(chosen, here, align=size)
             for k in range(self._width):
-                number = b.extract_element(chosen, ir.Constant(I32, k))
-                cell = b.add(target, whole(k * lanes + lane))
+                number = b.extract_element(chosen, I32(k))
+                cell = b.add(target, I64(k * lanes + lane))
                 b.store(number, b.gep(given["batch"], [cell]), align=size)
 
 
@@ -207,6 +199,6 @@ def _flush_denormals(builder: ir.IRBuilder) -> Callable[[], None]:
     )
     old, new = builder.alloca(I32), builder.alloca(I32)
     builder.call(store, [builder.bitcast(old, byte)])
-    builder.store(builder.or_(builder.load(old), ir.Constant(I32, _FLUSH)), new)
+    builder.store(builder.or_(builder.load(old), I32(_FLUSH)), new)
     builder.call(load, [builder.bitcast(new, byte)])
     return lambda: builder.call(load, [builder.bitcast(old, byte)])

@@ -13,7 +13,7 @@ from typing import Any
 
 from llvmlite import ir
 
-I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
+I32, I64 = ir.IntType(32), ir.IntType(64)
 WIDTH = 64
 """Bytes of a vector: one register of AVX-512, two of AVX2, four of NEON."""
 
@@ -55,15 +55,17 @@ class Writer:
 
     def constant(self, value: float) -> "Vector":
         """Return ``value`` in every lane."""
-        return Vector(self, ir.Constant(self.kind.vector, [value] * self.kind.lanes))
+        return Vector(self, self.same(self.kind.scalar, value))
 
-    def spread(self, scalar: Any, kind: Any = None) -> Any:
+    def same(self, kind: Any, number: float) -> Any:
+        """Return an LLVM constant with a number in every lane."""
+        return ir.VectorType(kind, self.kind.lanes)([number] * self.kind.lanes)
+
+    def spread(self, scalar: Any) -> Any:
         """Return an LLVM scalar in every lane."""
-        lanes, b = self.kind.lanes, self.builder
-        undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
-        first = b.insert_element(undefined, scalar, ir.Constant(I32, 0))
-        zeros = ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
-        return b.shuffle_vector(first, undefined, zeros)
+        b, undefined = self.builder, ir.VectorType(scalar.type, self.kind.lanes)(ir.Undefined)
+        first = b.insert_element(undefined, scalar, I32(0))
+        return b.shuffle_vector(first, undefined, self.same(I32, 0))
 
     def number(self, scalar: Any) -> "Vector":
         """Return a scalar of this kind in every lane."""
@@ -86,9 +88,16 @@ class Writer:
         variable.set(self.constant(0.0))
         return variable
 
-    def call(self, name: str, *vectors: "Vector") -> "Vector":
-        """Return one of LLVM's own functions of vectors, lane by lane."""
-        return Vector(self, lanewise(self.builder, name, *(v.value for v in vectors)))
+    def call(self, name: str, *values: Any) -> Any:
+        """Return LLVM's function ``name``, lane by lane; llvmlite declares only scalar ones."""
+        kind = values[0].type
+        letters = {"float": "f32", "double": "f64", "i32": "i32", "i64": "i64"}
+        full = f"{name}.v{kind.count}{letters[str(kind.element)]}"
+        function = self.builder.module.globals.get(full)
+        if function is None:
+            declared = ir.FunctionType(kind, [kind] * len(values))
+            function = ir.Function(self.builder.module, declared, full)
+        return self.builder.call(function, values)
 
     @contextmanager
     def loop(self, start: Any, stop: Any, step: int = 1) -> Iterator[Any]:
@@ -110,19 +119,7 @@ class Writer:
 
 def whole(number: Any) -> Any:
     """Return a Python integer as LLVM's 64-bit constant; LLVM values pass."""
-    return ir.Constant(I64, number) if isinstance(number, int) else number
-
-
-def lanewise(builder: ir.IRBuilder, name: str, *values: Any) -> Any:
-    """Return LLVM's function ``name`` of vectors of one type; llvmlite declares only scalar ones."""
-    kind = values[0].type
-    letters = {"float": "f32", "double": "f64", "i32": "i32", "i64": "i64"}
-    full = f"{name}.v{kind.count}{letters[str(kind.element)]}"
-    function = builder.module.globals.get(full)
-    if function is None:
-        declared = ir.FunctionType(kind, [kind] * len(values))
-        function = ir.Function(builder.module, declared, full)
-    return builder.call(function, values)
+    return I64(number) if isinstance(number, int) else number
 
 
 @dataclass(frozen=True)
@@ -157,40 +154,43 @@ class Vector:
     writer: Writer
     value: Any
 
-    def _with(self, operation: str, other: "Vector | float") -> "Vector":
-        right = other if isinstance(other, Vector) else self.writer.constant(other)
-        write = getattr(self.writer.builder, operation)
-        return Vector(self.writer, write(self.value, right.value, flags=FLAGS))
+    def _value(self, other: "Vector | float") -> Any:
+        return (other if isinstance(other, Vector) else self.writer.constant(other)).value
+
+    def _written(self, write: Any, other: "Vector | float") -> "Vector":
+        return Vector(self.writer, write(self.value, self._value(other), flags=FLAGS))
 
     def __add__(self, other: "Vector | float") -> "Vector":
-        return self._with("fadd", other)
+        return self._written(self.writer.builder.fadd, other)
 
     def __sub__(self, other: "Vector | float") -> "Vector":
-        return self._with("fsub", other)
+        return self._written(self.writer.builder.fsub, other)
 
     def __mul__(self, other: "Vector | float") -> "Vector":
-        return self._with("fmul", other)
+        return self._written(self.writer.builder.fmul, other)
 
     def __truediv__(self, other: "Vector | float") -> "Vector":
-        return self._with("fdiv", other)
+        return self._written(self.writer.builder.fdiv, other)
 
     def compare(self, sign: str, other: "Vector | float") -> Any:
         """Return a mask: lanes where the comparison holds."""
-        right = other if isinstance(other, Vector) else self.writer.constant(other)
-        return self.writer.builder.fcmp_ordered(sign, self.value, right.value)
+        return self.writer.builder.fcmp_ordered(sign, self.value, self._value(other))
 
     def where(self, mask: Any, other: "Vector | float") -> "Vector":
         """Return this vector in the mask's lanes, ``other`` elsewhere."""
-        right = other if isinstance(other, Vector) else self.writer.constant(other)
-        return Vector(self.writer, self.writer.builder.select(mask, self.value, right.value))
+        chosen = self.writer.builder.select(mask, self.value, self._value(other))
+        return Vector(self.writer, chosen)
+
+    def _of(self, name: str) -> "Vector":
+        return Vector(self.writer, self.writer.call(name, self.value))
 
     def sqrt(self) -> "Vector":
         """Return the square root."""
-        return self.writer.call("llvm.sqrt", self)
+        return self._of("llvm.sqrt")
 
     def absolute(self) -> "Vector":
         """Return the absolute value."""
-        return self.writer.call("llvm.fabs", self)
+        return self._of("llvm.fabs")
 
     def expm1_exp(self) -> tuple["Vector", "Vector"]:
         """Return exp(x) − 1 and exp(x), both to about one unit in the last place.
@@ -202,7 +202,7 @@ class Vector:
         w, kind = self.writer, self.writer.kind
         x = self.where(self.compare("<", kind.largest), kind.largest)
         x = x.where(x.compare(">", -kind.largest), -kind.largest)
-        k = w.call("llvm.rint", x * (1 / math.log(2)))
+        k = (x * (1 / math.log(2)))._of("llvm.rint")
         high = 0.693359375  # ln 2 in two parts: the first has few bits, so k · high is exact
         r = (x - k * high) - k * (math.log(2) - high)
         series = w.constant(1 / math.factorial(kind.terms))
@@ -213,13 +213,8 @@ class Vector:
 
     def _power_of_two(self, k: "Vector") -> "Vector":
         """Return 2ᵏ, made by writing k into the exponent's bits."""
-        w, kind = self.writer, self.writer.kind
-        b, whole_type = w.builder, I32 if kind.size == 4 else I64
-        bits, offset = (23, 127) if kind.size == 4 else (52, 1023)
-        integers = ir.VectorType(whole_type, kind.lanes)
-
-        def same(number: int) -> Any:
-            return ir.Constant(integers, [number] * kind.lanes)
-
-        shifted = b.shl(b.add(b.fptosi(k.value, integers), same(offset)), same(bits))
+        w, b, kind = self.writer, self.writer.builder, self.writer.kind
+        integer, bits, offset = (I32, 23, 127) if kind.size == 4 else (I64, 52, 1023)
+        exponent = b.fptosi(k.value, ir.VectorType(integer, kind.lanes))
+        shifted = b.shl(b.add(exponent, w.same(integer, offset)), w.same(integer, bits))
         return Vector(w, b.bitcast(shifted, kind.vector))

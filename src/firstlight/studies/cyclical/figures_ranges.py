@@ -8,19 +8,19 @@ from matplotlib.figure import Figure
 
 from firstlight import stats
 from firstlight.plotting.marks import legend_below, log_axis, thinned, ticks_at, whisker
-from firstlight.plotting.style import COLOURS, INK, Plot, new_figure
+from firstlight.plotting.style import COLORS, INK, Plot, new_figure
 from firstlight.record import Fact, Record
 from firstlight.studies.cyclical.labels import BUDGETS, LOWEST, PLACES, RANGES
 from firstlight.text import counted, digits, estimate, listed, number
 from firstlight.types import Floats
 
-CURVE = COLOURS[5]
+CURVE = COLORS[5]
 """Color of what was measured."""
 
 MARKED = {
-    "steepest": (COLOURS[3], "v", 12),
-    "minimum": (COLOURS[2], "D", 7),
-    "valley": (COLOURS[4], "P", 7),
+    "steepest": (COLORS[3], "v", 12),
+    "minimum": (COLORS[2], "D", 7),
+    "valley": (COLORS[4], "P", 7),
 }
 """Places marked on a curve of the learning rate, the largest mark first, since steepest and valley may
 lie on each other: color, mark, size."""
@@ -135,7 +135,7 @@ def _draw_ramp(ax: Any, values: Floats, losses: Floats, top: float) -> Floats:
 def _draw_lost(ax: Any, values: Floats, losses: Floats) -> None:
     """Mark the values at which a loss is not finite; of a ramp, the first of them."""
     lost = values[~np.isfinite(losses).all(axis=0)][: None if len(values) <= 100 else 1]
-    _draw_above(ax, lost, marker="X", color=COLOURS[1], markersize=7)
+    _draw_above(ax, lost, marker="X", color=COLORS[1], markersize=7)
 
 
 def _draw_places(ax: Any, record: Record, test: str, values: Floats, curve: Floats) -> None:
@@ -166,7 +166,7 @@ def _read(record: Record, name: str) -> tuple[Bound, Bound]:
 
 def _draw_bounds(ax: Any, bounds: tuple[Bound, Bound]) -> None:
     """Draw both bounds as upright lines, and shade their intervals."""
-    for (name, fact), color, dashes in zip(bounds, COLOURS, ("-", (0, (5, 2))), strict=False):
+    for (name, fact), color, dashes in zip(bounds, COLORS, ("-", (0, (5, 2))), strict=False):
         if fact.value is None:
             continue
         if fact.low is not None and fact.high is not None:

@@ -21,11 +21,14 @@ from firstlight.data.batches import Loader, shuffled
 from firstlight.data.split import Split, split, standardized
 from firstlight.models.minigooglenet import MiniGoogLeNet, resized
 from firstlight.record.store import TrialResult
-from firstlight.schedules import CyclicBatchSampler, Schedule, constant, exp_range
+from firstlight.schedules.cycles import exp_range
+from firstlight.schedules.sampler import CyclicBatchSampler
+from firstlight.schedules.shapes import Schedule, constant
 from firstlight.studies.cyclical.config import CyclicalConfig, Policy
 from firstlight.studies.cyclical.labels import BATCHES, MEASURES
-from firstlight.train import evaluate, fit, pick
-from firstlight.train.acceleration import applied
+from firstlight.train.acceleration import choose, use
+from firstlight.train.evaluation import evaluate
+from firstlight.train.loop import fit
 from firstlight.types import Tick
 
 NOISE_SAMPLES, NOISE_DRAWS = 512, 4
@@ -141,8 +144,8 @@ def _step(
     model = network(config, repeat, context.device)
     optimizer = sgd(model, config, rate)
     example = images(context.images(), config, context.device).train[0][: config.micro_batch]
-    path = pick(model, example, optimizer=optimizer, samples=updates * size)
-    with applied(path, model, optimizer) as forward:
+    path = choose(model, example, optimizer=optimizer, samples=updates * size)
+    with use(path, model, optimizer) as forward:
         yield ranges.ModelStep(
             model, optimizer, functional.cross_entropy, micro_batch=config.micro_batch,
             forward=forward,
@@ -169,9 +172,7 @@ def range_trial(spec: RangeTrial, context: Context, tick: Tick) -> TrialResult:
     else:
         steps = max(1, round(config.range_epochs * passed / len(rates)))
         total = steps * len(rates)
-        test = partial(
-            ranges.learning_rate, mode=config.range_mode, candidates=rates, steps=steps
-        )
+        test = partial(ranges.learning_rate, mode=config.range_mode, candidates=rates, steps=steps)
     with _step(config, spec.repeat, 1.0, total, config.batch_size, context) as step:
         curve = test(step, loader, progress=_count(tick, total))
     result = TrialResult()
@@ -279,6 +280,7 @@ def policy_trial(spec: PolicyTrial, context: Context, tick: Tick) -> TrialResult
     arrays.put("sizes", np.diff(seen))
     arrays.put("rates", np.array([rate(samples) for samples in seen[:-1]]))
     arrays.put("step_losses", fitted.losses.cpu().numpy())
+    arrays.put("test_correct", test.correct.astype(np.uint8))
     return result
 
 

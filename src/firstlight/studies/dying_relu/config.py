@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args
 
 from firstlight.config import Config, bounded
+from firstlight.studies.study import checkpoints
 
 Function = Literal["abs", "xsin", "step"]
 FUNCTIONS: tuple[Function, ...] = get_args(Function)
@@ -56,5 +57,4 @@ class DyingReluConfig(Config):
             >>> DyingReluConfig(epochs=12).checkpoints
             [0, 1, 2, 5, 10, 12]
         """
-        series = (m * 10**e for e in range(6) for m in (1, 2, 5))
-        return sorted({0, self.epochs} | {epoch for epoch in series if epoch <= self.epochs})
+        return [0, *checkpoints(self.epochs)]

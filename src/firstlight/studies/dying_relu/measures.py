@@ -55,30 +55,19 @@ def outputs(network: Network, parameters: ArrayLike, x: ArrayLike) -> tuple[Floa
     if network.activation not in ("relu", "leaky-relu"):
         raise ValueError(f"activation: expected relu or leaky-relu, got {network.activation!r}")
     relu = network.activation == "relu"
-    p = np.asarray(parameters, dtype=np.float64)
-    points = np.asarray(x, dtype=np.float64)
+    p, points = np.asarray(parameters, dtype=np.float64), np.asarray(x, dtype=np.float64)
     h = np.broadcast_to(points, (len(p), 1, points.size))
     dead = np.zeros(len(p), dtype=bool)
-    layers = network.unpack(p)
+    *hidden, (last_weights, last_biases) = network.unpack(p)
     with np.errstate(over="ignore", invalid="ignore"):
-        for weights, biases in layers[:-1]:
+        for weights, biases in hidden:
             z = weights @ h
             z += biases[:, :, None]
             h = np.maximum(z, 0.0, out=z) if relu else np.where(z > 0, z, network.slope * z)
             # Most have some unit that is not zero at the first point: only the others are searched.
             rows = np.flatnonzero(~dead & ~h[:, :, 0].any(axis=1))
             dead[rows[~h[rows].any(axis=(1, 2))]] = True
-        weights, biases = layers[-1]
-        out = (weights @ h)[:, 0] + biases
-    return out, dead
-
-
-def _fit(out: Floats, target: Floats) -> Floats:
-    """Return R² of each row, at least ``LOWEST_R2``."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        error = np.mean((out - target) ** 2, axis=-1)
-        r2 = 1 - error / np.mean((target - target.mean()) ** 2)
-    return np.maximum(np.where(np.isfinite(r2), r2, LOWEST_R2), LOWEST_R2)
+        return (last_weights @ h)[:, 0] + last_biases, dead
 
 
 def measure(
@@ -99,7 +88,10 @@ def measure(
 
     def block(first: int) -> dict[str, Numbers]:
         out, dead = outputs(network, p[first : first + BLOCK], x)
-        span, r2 = span_of(out), _fit(out, target)
+        with np.errstate(over="ignore", invalid="ignore"):
+            r2 = 1 - np.mean((out - target) ** 2, axis=-1) / np.mean((target - target.mean()) ** 2)
+            r2 = np.maximum(np.where(np.isfinite(r2), r2, LOWEST_R2), LOWEST_R2)
+        span = span_of(out)
         flags = {"dead_layer": dead, "collapsed": span < CONSTANT, "flat": span < flat}
         return {**flags, "fitted": r2 > GOOD, "span": span, "r2": r2}
 
@@ -114,11 +106,9 @@ def share(flags: Flags) -> Fact:
 
 
 def changed(leaky: Flags, relu: Flags) -> tuple[Fact, Fact]:
-    """Return the paired difference of two shares, leaky − ReLU, and McNemar's exact p-value.
+    """Return leaky − ReLU, the paired difference of their shares, and McNemar's exact p-value.
 
-    Args:
-        leaky: shape (R,), for example whether each network collapsed.
-        relu: shape (R,), the same networks with ReLU.
+    The flags say, for example, whether each of the same R networks collapsed.
     """
     p = stats.mcnemar(int((leaky & ~relu).sum()), int((relu & ~leaky).sum()))
     return stats.paired_difference(leaky, relu), Fact(p, n=leaky.size)
@@ -127,10 +117,7 @@ def changed(leaky: Flags, relu: Flags) -> tuple[Fact, Fact]:
 def helps_from(leaky: Flags, relu: Flags, epochs: Sequence[int]) -> int | None:
     """Return the epoch from which on leaky ReLU has significantly fewer, to the end; or None.
 
-    Args:
-        leaky: shape (C, R), at each checkpoint.
-        relu: shape (C, R).
-        epochs: the C checkpoints.
+    The flags of the same R networks are given at each of the C epochs, shape (C, R).
     """
     since = None
     for epoch, a, b in zip(reversed(epochs), leaky[::-1], relu[::-1], strict=True):

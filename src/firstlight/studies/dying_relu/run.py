@@ -1,6 +1,6 @@
 """Problems 2.2 and 2.3: how often deep narrow networks collapse, and whether leaky ReLU helps."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,34 +54,31 @@ def _final(outcome: Outcome) -> Facts:
     return facts
 
 
-def _pair(facts: Facts, which: Combination, leaky: Outcome, relu: Outcome, epochs: Any) -> None:
-    """Add how leaky ReLU compares with ReLU on the same weights, points and order."""
+def _compared(leaky: Outcome, relu: Outcome, epochs: Sequence[int], **where: str) -> Facts:
+    """Return how leaky ReLU compares with ReLU on the same weights, points and order."""
+    facts = Facts()
     for name in DEFINITIONS:
-        where = {"definition": name, "function": which.function, "init": which.init}
         a, b = leaky.traced[name], relu.traced[name]
         change, p = changed(a[-1], b[-1])
-        facts.put("change", change, **where)
-        facts.put("mcnemar", p, **where)
-        facts.put("helps_from", Fact(helps_from(a, b, epochs)), **where)
+        facts.put("change", change, definition=name, **where)
+        facts.put("mcnemar", p, definition=name, **where)
+        facts.put("helps_from", Fact(helps_from(a, b, epochs)), definition=name, **where)
+    return facts
 
 
-def all_facts(outcomes: Outcomes, epochs: Sequence[int]) -> Facts:
-    """Return every fact: of each combination, of each pair, and the speed of training.
-
-    Args:
-        outcomes: combination → what its simulations left.
-        epochs: the checkpoints.
-    """
+def _facts(outcomes: Outcomes, epochs: Sequence[int]) -> Facts:
+    """Return every fact: of each combination, of each pair, and the speed of training."""
     facts = Facts()
     for which, outcome in outcomes.items():
         facts.update(_final(outcome), **which._asdict())
-        relu = Combination(which.function, "relu", which.init)
         if which.activation == "leaky-relu":
             for epoch, flat in zip(epochs, outcome.traced["flat"], strict=True):
                 if epoch in (10**k for k in range(6)):
                     facts.put("flat_after", share(flat), epoch=epoch, **which._asdict())
-            if relu in outcomes:
-                _pair(facts, which, outcome, outcomes[relu], epochs)
+            relu = outcomes.get(which._replace(activation="relu"))
+            if relu is not None:
+                where = {"function": which.function, "init": which.init}
+                facts.update(_compared(outcome, relu, epochs, **where))
     if len({which.function for which in outcomes}) == 1:  # its first activation and initialization
         facts.update(_final(next(iter(outcomes.values()))))
     seconds = sum(outcome.seconds for outcome in outcomes.values())
@@ -95,21 +92,12 @@ def _array(config: DyingReluConfig, values: Any, *axes: str) -> Array:
     """Return an array with the labels of its axes."""
     known: dict[str, Sequence[Any]] = {
         **THEORY,
-        "function": config.function,
-        "activation": config.activation,
-        "init": config.init,
+        **{axis: getattr(config, axis) for axis in Combination._fields},
         "measure": list(TRACED),
         "epoch": config.checkpoints,
         "statistic": STATISTICS,
     }
     return Array(np.asarray(values), axes, {axis: known[axis] for axis in axes if axis in known})
-
-
-def _by_combination(config: DyingReluConfig, values: Sequence[Numbers], *axes: str) -> Array:
-    """Return one array with the axes function, activation, init, … from one per combination."""
-    many = len(config.function), len(config.activation), len(config.init)
-    table = np.stack(values).reshape(*many, *values[0].shape)
-    return _array(config, table, "function", "activation", "init", *axes)
 
 
 def _statistics(estimates: Iterable[Fact]) -> Floats:
@@ -119,27 +107,36 @@ def _statistics(estimates: Iterable[Fact]) -> Floats:
 
 def _curves(config: DyingReluConfig, outcomes: Outcomes) -> Arrays:
     """Return each simulation at the end, and shares and the median R² at every checkpoint."""
-    arrays, every = Arrays(), list(outcomes.values())
-    for name, measure in (("range", "span"), ("r2", "r2"), ("dead_layer", "dead_layer")):
-        last = _by_combination(config, [o.traced[measure][-1] for o in every], "simulation")
-        arrays.put(f"final_{name}", last)
-    born = _by_combination(config, [o.born_dead for o in every], "simulation")
-    arrays.put("born_dead", born)
-    shares = [np.array([_statistics(map(share, o.traced[m])) for m in TRACED]) for o in every]
-    arrays.put("curve_share", _by_combination(config, shares, "measure", "epoch", "statistic"))
-    fits = [_statistics(stats.quantile(r2, 0.5) for r2 in o.traced["r2"]) for o in every]
-    arrays.put("curve_r2", _by_combination(config, fits, "epoch", "statistic"))
+    arrays = Arrays()
+
+    def put(name: str, of: Callable[[Outcome], Numbers], *axes: str) -> None:
+        values = np.stack([of(outcome) for outcome in outcomes.values()])
+        many = [len(getattr(config, axis)) for axis in Combination._fields]
+        table = values.reshape(*many, *values.shape[1:])
+        arrays.put(name, _array(config, table, *Combination._fields, *axes))
+
+    put("final_range", lambda o: o.traced["span"][-1], "simulation")
+    put("final_r2", lambda o: o.traced["r2"][-1], "simulation")
+    put("final_dead_layer", lambda o: o.traced["dead_layer"][-1], "simulation")
+    put("born_dead", lambda o: o.born_dead, "simulation")
+
+    def shares(outcome: Outcome) -> Numbers:
+        return np.array([_statistics(map(share, outcome.traced[m])) for m in TRACED])
+
+    def fits(outcome: Outcome) -> Numbers:
+        return _statistics(stats.quantile(r2, 0.5) for r2 in outcome.traced["r2"])
+
+    put("curve_share", shares, "measure", "epoch", "statistic")
+    put("curve_r2", fits, "epoch", "statistic")
     arrays.put("curve_epochs", _array(config, config.checkpoints, "epoch"))
     return arrays
 
 
 def _shown(collapsed: Flags) -> Numbers:
     """Return the first simulations that collapsed, then the first that did not, −1 for none."""
-    places = np.full((2, SHOWN), -1)
-    for row, kind in zip(places, (collapsed, ~collapsed), strict=True):
-        first = np.flatnonzero(kind)[:SHOWN]
-        row[: first.size] = first
-    return places.ravel()
+    firsts = (np.flatnonzero(kind)[:SHOWN] for kind in (collapsed, ~collapsed))
+    pads = (np.pad(first, (0, SHOWN - first.size), constant_values=-1) for first in firsts)
+    return np.concatenate(list(pads))
 
 
 def _samples(config: DyingReluConfig, outcomes: Outcomes) -> Arrays:
@@ -148,33 +145,24 @@ def _samples(config: DyingReluConfig, outcomes: Outcomes) -> Arrays:
     They are chosen by what became of them with the run's first activation, and begin from its first
     initialization; where there are too few, the rest is NaN.
     """
-    x, lines, flags = toy.grid(SHOWN_POINTS), [], []
-    for function in config.function:
+    x, arrays = toy.grid(SHOWN_POINTS), Arrays()
+    many = len(config.function), len(config.activation), 2 * SHOWN
+    lines, flags = np.full((*many, x.size), np.nan), np.zeros(many, dtype=bool)
+    for row, function in enumerate(config.function):
         pair = [outcomes[Combination(function, a, config.init[0])] for a in config.activation]
         shown = _shown(pair[0].traced["collapsed"][-1, : len(pair[0].sample)])
         there = shown >= 0
-        for activation, outcome in zip(config.activation, pair, strict=True):
-            line = np.full((shown.size, x.size), np.nan)
+        for col, (activation, outcome) in enumerate(zip(config.activation, pair, strict=True)):
             network = network_of(config, activation)
-            line[there] = outputs(network, outcome.sample[shown[there]], x)[0]
-            lines.append(line)
-            flags.append(there & outcome.traced["collapsed"][-1, shown])
-    many = len(config.function), len(config.activation), 2 * SHOWN
-    axes = "function", "activation", "network"
+            lines[row, col, there] = outputs(network, outcome.sample[shown[there]], x)[0]
+            flags[row, col] = there & outcome.traced["collapsed"][-1, shown]
     target = [toy.target(function, x) for function in config.function]
-    arrays = Arrays()
+    axes = "function", "activation", "network"
     arrays.put("sample_x", _array(config, x, "point"))
     arrays.put("sample_target", _array(config, target, "function", "point"))
-    arrays.put("sample_output", _array(config, np.reshape(lines, (*many, -1)), *axes, "point"))
-    arrays.put("sample_collapsed", _array(config, np.reshape(flags, many), *axes))
+    arrays.put("sample_output", _array(config, lines, *axes, "point"))
+    arrays.put("sample_collapsed", _array(config, flags, *axes))
     return arrays
-
-
-def _simulated(config: DyingReluConfig, width: int, depth: int) -> Fact:
-    """Return the share of networks that are born dead, of some drawn for this."""
-    network = Network((1, *[width] * (depth - 1), 1))
-    seed = seeds.integer(config.seed, config.study, "theory", width, depth)
-    return theory.probability(network, "he", SIMULATED, seed)
 
 
 def theory_arrays(config: DyingReluConfig) -> Arrays:
@@ -182,15 +170,18 @@ def theory_arrays(config: DyingReluConfig) -> Arrays:
 
     ``theory_lower`` and ``theory_upper`` are the bounds of Lu et al., ``theory_exact`` is for
     width 2, ``theory_simulated`` holds shares of networks drawn for this, and
-    ``theory_safe_width`` the widths at which the upper bound stays below each risk.
-
-    Args:
-        config: only its seed matters.
+    ``theory_safe_width`` the widths at which the upper bound stays below each risk. Of the config
+    only the seed matters.
     """
     arrays, (widths, depths) = Arrays(), (THEORY["width"], THEORY["depth"])
 
     def put(name: str, values: Any, *axes: str) -> None:
         arrays.put(f"theory_{name}", _array(config, values, *axes))
+
+    def simulated(width: int, depth: int) -> Fact:
+        network = Network((1, *[width] * (depth - 1), 1))
+        seed = seeds.integer(config.seed, config.study, "theory", width, depth)
+        return theory.probability(network, "he", SIMULATED, seed)
 
     for axis, places in THEORY.items():
         put(axis, places, axis)
@@ -201,10 +192,10 @@ def theory_arrays(config: DyingReluConfig) -> Arrays:
     safe = [[theory.safe_width(d, risk) for d in depths] for risk in THEORY["risk"]]
     put("safe_width", safe, "risk", "depth")
     drawn = [
-        _statistics(_simulated(config, width, depth) for depth in THEORY["simulated_depth"])
-        for width in THEORY["simulated_width"]
+        [simulated(w, d) for d in THEORY["simulated_depth"]] for w in THEORY["simulated_width"]
     ]
-    put("simulated", drawn, "simulated_width", "simulated_depth", "statistic")
+    shares = [_statistics(row) for row in drawn]
+    put("simulated", shares, "simulated_width", "simulated_depth", "statistic")
     put("simulated_count", [SIMULATED], "one")
     return arrays
 
@@ -231,6 +222,6 @@ def run(config: DyingReluConfig, context: Context) -> Results:
     arrays = _curves(config, outcomes)
     arrays.update(_samples(config, outcomes))
     arrays.update(theory_arrays(config))
-    remarks = dict.fromkeys(o.remark for o in outcomes.values() if o.remark)
-    about = {"engine": list(remarks) or ["machine code"]}
-    return Results(all_facts(outcomes, config.checkpoints), arrays, about)
+    remarks = list(dict.fromkeys(o.remark for o in outcomes.values() if o.remark))
+    about = {"engine": remarks or ["machine code"]}
+    return Results(_facts(outcomes, config.checkpoints), arrays, about)

@@ -1,7 +1,7 @@
 """Tables of problems 2.2 and 2.3: the words of the chapter, and facts with functions as columns."""
 
 from collections.abc import Mapping
-from functools import partial
+from itertools import product
 
 from firstlight import text
 from firstlight.record import Fact, Label, Record
@@ -20,8 +20,7 @@ def _cell(fact: Fact, kind: str) -> str:
     """Return a value with its interval, if it has one, or a p-value."""
     if kind == "p":
         return text.p_value(float(fact))
-    interval = "" if fact.low is None else f" ({text.interval(fact, kind)})"
-    return text.value(fact, kind) + interval
+    return text.value(fact, kind) + ("" if fact.low is None else f" ({text.interval(fact, kind)})")
 
 
 def _by_function(record: Record, rows: list[Row]) -> list[list[str]]:
@@ -53,59 +52,56 @@ def _measures(activation: str) -> list[str]:
     return [measure for measure in labels.FINAL if measure not in dead]
 
 
-def _final(record: Record, activation: str) -> list[list[str]]:
-    """Return every share at the end of training, and those before that were recorded."""
-    at = {"activation": activation, "init": record.config["init"][0]}
-    rows: list[Row] = [(labels.FINAL[m], m, at, "percent") for m in _measures(activation)]
-    rows.append(("median R²", "r2", at, "{:z.3f}"))
-    for epoch in record.facts.labels("flat_after", "epoch", **at):
-        label = f"flat after {text.counted(float(epoch), 'epoch')}"
-        rows.append((label, "flat_after", {"epoch": epoch, **at}, "percent"))
-    return _by_function(record, rows)
-
-
-def _final_caption(record: Record, activation: str) -> str:
-    networks = text.counted(record.config["simulations"], "network")
+def _final(name: str) -> Sheet:
+    """Return the table of an activation: its shares at the end, and those that were recorded before."""
     no_zero = " No layer of leaky ReLU is exactly zero, so none is dead by that definition."
-    return (
-        f"{text.sentence(labels.ACTIVATIONS[activation])}, {labels.INITS[record.config['init'][0]]} "
-        f"initialization, after {text.counted(record.config['epochs'], 'epoch')}; {networks} per "
-        f"function, in brackets 95 % intervals.{no_zero if activation == 'leaky-relu' else ''}"
-    )
+
+    def rows(record: Record) -> list[list[str]]:
+        at = {"activation": name, "init": record.config["init"][0]}
+        rows: list[Row] = [(labels.FINAL[m], m, at, "percent") for m in _measures(name)]
+        rows.append(("median R²", "r2", at, "{:z.3f}"))
+        for epoch in record.facts.labels("flat_after", "epoch", **at):
+            label = f"flat after {text.counted(float(epoch), 'epoch')}"
+            rows.append((label, "flat_after", {"epoch": epoch, **at}, "percent"))
+        return _by_function(record, rows)
+
+    def caption(record: Record) -> str:
+        init = labels.INITS[record.config["init"][0]]
+        epochs = text.counted(record.config["epochs"], "epoch")
+        networks = text.counted(record.config["simulations"], "network")
+        return (
+            f"{text.sentence(labels.ACTIVATIONS[name])}, {init} initialization, after {epochs}; "
+            f"{networks} per function, in brackets 95 % intervals."
+            f"{no_zero if name == 'leaky-relu' else ''}"
+        )
+
+    return Sheet(name, _headers, rows, caption, lambda r: name in r.config["activation"])
 
 
 def _differences(record: Record) -> list[list[str]]:
     """Return how leaky ReLU compares with ReLU, by definition of collapse."""
     rows: list[Row] = []
-    for init in record.config["init"]:
-        for definition, adjective in labels.DEFINITIONS.items():
-            at, label = (
-                {"definition": definition, "init": init},
-                f"{labels.INITS[init]}: {adjective}",
-            )
-            rows.append((label, "change", at, "points"))
-            rows.append((f"{label}, McNemar’s test", "mcnemar", at, "p"))
-            rows.append((f"{label}, fewer from epoch", "helps_from", at, "count"))
+    for init, definition in product(record.config["init"], labels.DEFINITIONS):
+        at = {"definition": definition, "init": init}
+        label = f"{labels.INITS[init]}: {labels.DEFINITIONS[definition]}"
+        rows.append((label, "change", at, "points"))
+        rows.append((f"{label}, McNemar’s test", "mcnemar", at, "p"))
+        rows.append((f"{label}, fewer from epoch", "helps_from", at, "count"))
     return _by_function(record, rows)
 
 
 def _others(record: Record) -> list[list[str]]:
     """Return the shares at the end of training from the other initializations."""
     rows: list[Row] = []
-    for init in record.config["init"][1:]:
-        for activation in record.config["activation"]:
-            at = {"activation": activation, "init": init}
-            label = f"{labels.INITS[init]}, {labels.ACTIVATIONS[activation]}"
-            rows += [
-                (f"{label}: {labels.FINAL[measure]}", measure, at, "percent")
-                for measure in _measures(activation)
-                if measure not in ("dead_layer", "trained", "diverged")
-            ]
+    for init, activation in product(record.config["init"][1:], record.config["activation"]):
+        at = {"activation": activation, "init": init}
+        label = f"{labels.INITS[init]}, {labels.ACTIVATIONS[activation]}"
+        rows += [
+            (f"{label}: {labels.FINAL[measure]}", measure, at, "percent")
+            for measure in _measures(activation)
+            if measure not in ("dead_layer", "trained", "diverged")
+        ]
     return _by_function(record, rows)
-
-
-def _ran(record: Record, activations: set[str]) -> bool:
-    return activations <= set(record.config["activation"])
 
 
 SHEETS = (
@@ -116,16 +112,7 @@ SHEETS = (
         "The words of this chapter. A flat network need not be constant, and a network that is not "
         "flat need not fit.",
     ),
-    *(
-        Sheet(
-            name,
-            _headers,
-            partial(_final, activation=name),
-            partial(_final_caption, activation=name),
-            when=partial(_ran, activations={name}),
-        )
-        for name in labels.ACTIVATIONS
-    ),
+    *map(_final, labels.ACTIVATIONS),
     Sheet(
         "differences",
         _headers,
@@ -134,13 +121,13 @@ SHEETS = (
         "McNemar’s exact test looks at the networks that have only one of the two outcomes; fewer "
         "from epoch: the checkpoint since which it has been significant at 5 % to the end, a dash "
         "where it is not.",
-        when=partial(_ran, activations=set(labels.ACTIVATIONS)),
+        lambda record: set(labels.ACTIVATIONS) <= set(record.config["activation"]),
     ),
     Sheet(
         "others",
         _headers,
         _others,
         "Other initializations, at the end of training; the same words as above.",
-        when=lambda record: len(record.config["init"]) > 1,
+        lambda record: len(record.config["init"]) > 1,
     ),
 )

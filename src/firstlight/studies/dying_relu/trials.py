@@ -6,7 +6,7 @@ activation: ReLU and leaky ReLU form pairs.
 """
 
 from dataclasses import dataclass
-from itertools import product
+from itertools import groupby, product
 from typing import NamedTuple
 
 import numpy as np
@@ -61,12 +61,12 @@ class Chunk:
 
     def weights(self) -> Floats:
         """Return the initial parameters, shape (last − first, P)."""
-        network, start = network_of(self.config, "relu"), self.first - self.first % DRAWN
-        blocks = []
-        for first in range(start, self.last, DRAWN):
-            source = np.random.default_rng(self.stream(self.which.init, "weights", first // DRAWN))
-            blocks.append(initial(network, self.which.init, DRAWN, source))
-        return np.concatenate(blocks)[self.first - start : self.last - start]
+        network, init = network_of(self.config, "relu"), self.which.init
+        blocks = range(self.first // DRAWN, (self.last - 1) // DRAWN + 1)
+        sources = (np.random.default_rng(self.stream(init, "weights", block)) for block in blocks)
+        drawn = np.concatenate([initial(network, init, DRAWN, source) for source in sources])
+        start = blocks[0] * DRAWN
+        return drawn[self.first - start : self.last - start]
 
     def data(self, first: int, last: int) -> tuple[Floats, Floats]:
         """Return x and y of its simulations ``first`` to ``last`` − 1, (last − first, points, 1)."""
@@ -83,29 +83,19 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the simulations of one combination left.
+    """What the simulations of one combination left."""
 
-    Args:
-        traced: what ``measure`` returns, at each checkpoint, shape (C, R).
-        born_dead: shape (R,).
-        sample: shape (S, P), the weights of the first simulations after training.
-        steps: updates, summed over simulations.
-        seconds: time of the training alone.
-        remark: why machine code was not used, or an empty text.
-    """
-
-    traced: dict[str, Numbers]
-    born_dead: Numbers
-    sample: Floats
-    steps: int
-    seconds: float
-    remark: str
+    traced: dict[str, Numbers]  # what ``measure`` returns, at each checkpoint, shape (C, R)
+    born_dead: Numbers  # shape (R,)
+    sample: Floats  # shape (S, P), the weights of the first simulations after training
+    steps: int  # updates, summed over simulations
+    seconds: float  # of the training alone
+    remark: str  # why machine code was not used, or an empty text
 
 
 def network_of(config: DyingReluConfig, activation: Rectifier) -> Network:
     """Return the shape: one input, ``depth − 1`` hidden layers, one linear output."""
-    widths = (1, *[config.width] * (config.depth - 1), 1)
-    return Network(widths, activation, config.slope)
+    return Network((1, *[config.width] * (config.depth - 1), 1), activation, config.slope)
 
 
 def chunks(config: DyingReluConfig) -> dict[str, Chunk]:
@@ -126,8 +116,8 @@ def chunks(config: DyingReluConfig) -> dict[str, Chunk]:
 
 def train_chunk(chunk: Chunk, context: Context, tick: Tick) -> TrialResult:
     """Train and measure the simulations of a chunk."""
-    config, start = chunk.config, chunk.weights()
-    network = network_of(config, chunk.which.activation)
+    config, start, x = chunk.config, chunk.weights(), toy.grid(GRID)
+    network, y = network_of(config, chunk.which.activation), toy.target(chunk.which.function, x)
     trained = train(
         network,
         Training(batch_size=config.batch_size, epochs=config.epochs),
@@ -143,8 +133,6 @@ def train_chunk(chunk: Chunk, context: Context, tick: Tick) -> TrialResult:
     facts.put("steps", trained.steps * len(start))
     facts.put("training_seconds", trained.seconds)
     facts.put("remark", trained.remark or "")
-    x = toy.grid(GRID)
-    y = toy.target(chunk.which.function, x)
     measured = [measure(network, parameters, x, y) for parameters in trained.snapshots]
     for name in measured[0]:
         arrays.put(name, np.stack([snapshot[name] for snapshot in measured]))
@@ -157,28 +145,9 @@ def train_chunk(chunk: Chunk, context: Context, tick: Tick) -> TrialResult:
     return TrialResult(facts, arrays)
 
 
-def _joined(parts: list[TrialResult]) -> Outcome:
-    """Return the trials of one combination as a whole."""
-    measures = parts[0].arrays.measures()
-    arrays = {
-        name: np.concatenate(
-            [p.arrays.get(name) for p in parts], axis=0 if name == "sample" else -1
-        )
-        for name in measures
-    }
-    return Outcome(
-        born_dead=arrays.pop("born_dead"),
-        sample=arrays.pop("sample"),
-        traced=arrays,
-        steps=sum(int(part.facts.get("steps")) for part in parts),
-        seconds=sum(float(part.facts.get("training_seconds")) for part in parts),
-        remark=str(parts[0].facts.get("remark")),
-    )
-
-
 def simulate(config: DyingReluConfig, context: Context) -> dict[Combination, Outcome]:
     """Return what the simulations of every combination left."""
-    specs, groups = chunks(config), dict[Combination, list[TrialResult]]()
+    specs, outcomes = chunks(config), dict[Combination, Outcome]()
     results = run_trials(
         train_chunk,
         specs,
@@ -188,6 +157,18 @@ def simulate(config: DyingReluConfig, context: Context) -> dict[Combination, Out
         workers=1,
         threads=cores(),  # the machine code of one trial uses them all
     )
-    for name, result in results.items():
-        groups.setdefault(specs[name].which, []).append(result)
-    return {which: _joined(parts) for which, parts in groups.items()}
+    for which, names in groupby(specs, lambda name: specs[name].which):
+        parts = [results[name] for name in names]
+        arrays = {
+            name: np.concatenate([p.arrays.get(name) for p in parts], 0 if name == "sample" else -1)
+            for name in parts[0].arrays.measures()
+        }
+        outcomes[which] = Outcome(
+            born_dead=arrays.pop("born_dead"),
+            sample=arrays.pop("sample"),
+            traced=arrays,
+            steps=sum(int(part.facts.get("steps")) for part in parts),
+            seconds=sum(float(part.facts.get("training_seconds")) for part in parts),
+            remark=str(parts[0].facts.get("remark")),
+        )
+    return outcomes

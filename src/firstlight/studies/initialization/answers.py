@@ -10,7 +10,8 @@ VANISHED, EXPLODED = 0.1, 10.0
 """A scale vanishes where the whole interval of its ratio lies below, and explodes where above."""
 NO_BETTER = 0.99
 """A network with a loss above this share of ``GUESSING`` has learned nothing."""
-NEEDED = ("tanh", "sigmoid", "relu")
+SATURATING = ("tanh", "sigmoid")
+NEEDED = (*SATURATING, "relu")
 HE = {"activation": "relu", "first": "he", "second": "xavier"}
 """Where He is compared with Xavier."""
 
@@ -20,13 +21,14 @@ def answers(record: Record) -> list[Verdict]:
     facts, small, missing = record.facts, _small(record), _missing(record)
     if missing:
         return [Verdict("2.1", "not-run", f"Not answered: this run left out {listed(missing)}.")]
-    xavier = [_xavier(facts, activation, small) for activation in ("tanh", "sigmoid")]
+    xavier = listed(_xavier(facts, activation, small) for activation in SATURATING)
     signs = [*he_signs(facts), *(s for a in NEEDED for s in helps(facts, a, "xavier", small))]
     outcome: Outcome = "better" if any(signs) else "cannot-tell"
-    claim = f"Against {_called(record)[small]}, Xavier {listed(xavier)}; {he_verdict(facts)}."
+    other = labels.inits(record.config["sigmas"])[small]
+    claim = f"Against {other}, Xavier {xavier}; {he_verdict(facts)}."
+    pairs = [{"activation": a, "first": "xavier", "second": small} for a in SATURATING]
     evidence = [
-        *_evidence({"activation": "tanh", "first": "xavier", "second": small}),
-        *_evidence({"activation": "sigmoid", "first": "xavier", "second": small}),
+        *(reference for pair in pairs for reference in _evidence(pair)),
         fact_of("closer", direction="activation", **HE),
         *_evidence(HE),
         fact_of("agreement", quantity="activation", count="within"),
@@ -77,16 +79,17 @@ def he_verdict(facts: Facts) -> str:
     return "whether He suits ReLU better depends on the measure"
 
 
+def trains(record: Record) -> bool:
+    """Return whether a record has networks that were trained."""
+    return bool(labels.trained(record.config["activations"]))
+
+
 def _missing(record: Record) -> list[str]:
     return [ACTIVATIONS[a] for a in NEEDED if a not in record.config["activations"]]
 
 
 def _small(record: Record) -> str:
     return labels.normal(min(record.config["sigmas"]))
-
-
-def _called(record: Record) -> dict[str, str]:
-    return labels.inits(record.config["sigmas"])
 
 
 def _evidence(pair: dict[str, str]) -> list[Reference]:
@@ -113,13 +116,12 @@ def _learned(facts: Facts, activation: str, small: str) -> bool:
 
 def _where(record: Record, way: str, sign: int) -> str:
     """Return with which activations and initializations a scale vanishes or explodes."""
-    clauses = []
+    names, clauses = labels.inits(record.config["sigmas"]), []
     for activation in NEEDED:
         ratios = record.facts.select("ratio", direction=way, activation=activation).entries()
-        inits = [str(e.coords["init"]) for e in ratios if course(e.value) == sign]
+        inits = [names[str(e.coords["init"])] for e in ratios if course(e.value) == sign]
         if inits:
-            names = listed(_called(record)[init] for init in inits)
-            clauses.append(f"{ACTIVATIONS[activation]} with {names}")
+            clauses.append(f"{ACTIVATIONS[activation]} with {listed(inits)}")
     return "; ".join(clauses) or "nowhere"
 
 
@@ -136,29 +138,29 @@ def _course(record: Record) -> str:
 
 def _saturation(record: Record) -> str:
     """Say how many units are saturated with the largest σ, where gradients hardly pass."""
-    last, shares = record.config["layers"], []
-    for init in (labels.extremes(record.config["sigmas"])[-1], "xavier"):
-        for activation in ("tanh", "sigmoid"):
+    names, last, shares = labels.inits(record.config["sigmas"]), record.config["layers"], []
+    for init in (labels.normal(max(record.config["sigmas"])), "xavier"):
+        for activation in SATURATING:
             fact = record.facts.get("saturated", activation=activation, init=init, layer=last)
-            name = f"{ACTIVATIONS[activation]} {value(fact, '{:.1%}')}"
-            shares.append(f"{name} with {_called(record)[init]}")
+            shares.append(f"{ACTIVATIONS[activation]} {value(fact, '{:.1%}')} with {names[init]}")
     return f"Saturated in layer {last}: {listed(shares)}."
 
 
 def _steps(record: Record) -> str:
     """Say what became of the loss where Xavier brings the gradient's scale closer to one."""
-    other, clauses = _called(record)[_small(record)], []
+    small, clauses = _small(record), []
+    other = labels.inits(record.config["sigmas"])[small]
     losses = {
         1: f"Xavier's loss is lower than that of {other}",
         -1: f"Xavier's loss is higher than that of {other}",
         0: f"whether Xavier's loss is lower than that of {other} could not be determined",
     }
-    for activation in ("tanh", "sigmoid"):
-        scale, lower = helps(record.facts, activation, "xavier", _small(record))
+    for activation in SATURATING:
+        scale, lower = helps(record.facts, activation, "xavier", small)
         what = losses[lower]
         if scale != 1:
             what = "Xavier is not shown to bring the scale of gradients closer to one"
-        elif not _learned(record.facts, activation, _small(record)):
+        elif not _learned(record.facts, activation, small):
             what = f"neither Xavier nor {other} gets below the loss of guessing"
         clauses.append(f"with {ACTIVATIONS[activation]}, {what}")
     return f"After {counted(record.config['steps'], 'step')} {'; '.join(clauses)}."
@@ -171,7 +173,7 @@ def _relu(record: Record) -> str:
         where = {"direction": "activation", "activation": "relu", "init": init}
         measured = estimate(record.facts.get("ratio", **where), "log")
         theory = value(record.facts.get("predicted_ratio", **where), "log")
-        ratios.append(f"{measured} with {_called(record)[init]}, predicted {theory}")
+        ratios.append(f"{measured} with {labels.SCHEMES[init]}, predicted {theory}")
     better = {1: "He is better", -1: "Xavier is better", 0: "could not be determined"}
     signs = zip(("activations", "gradients", "loss"), he_signs(record.facts), strict=True)
     words = "; ".join(f"{word}: {better[sign]}" for word, sign in signs)

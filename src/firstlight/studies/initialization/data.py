@@ -52,12 +52,10 @@ def images(dataset: Dataset, config: InitializationConfig, device: str = "cpu") 
 
 
 def ball(seed: int) -> tuple[Tensor, Tensor]:
-    """Return points uniform in a ball, and whether |Σ x| exceeds half the radius.
+    """Return points uniform in a ball, and whether |Σ x| exceeds half the radius, as 0 or 1.
 
-    The radius is such that all coordinates together have standard deviation 1.
-
-    Returns:
-        Shapes (1000, 10) and (1000,), both float32; the labels are 0 or 1.
+    The radius is such that all coordinates together have standard deviation 1; both are float32, of
+    shapes (1000, 10) and (1000,).
 
     Source: D. Godoy, "Hyper-parameters in action, part II: weight initializers" (2018), whose
     data set this is.

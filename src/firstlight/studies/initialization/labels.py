@@ -66,9 +66,9 @@ def networks(activations: Iterable[str], sigmas: Sequence[float]) -> list[dict[s
     return [{"activation": a, "init": init} for a in activations for init in inits(sigmas)]
 
 
-def extremes(sigmas: Sequence[float]) -> list[str]:
-    """Return the normal initializations with the smallest σ and the largest, where they differ."""
-    return list(dict.fromkeys((normal(min(sigmas)), normal(max(sigmas)))))
+def extremes(sigmas: Sequence[float]) -> list[float]:
+    """Return the smallest σ and the largest, where they differ."""
+    return sorted({min(sigmas), max(sigmas)})
 
 
 def trained(activations: Sequence[str]) -> list[str]:

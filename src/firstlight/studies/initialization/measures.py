@@ -16,11 +16,8 @@ from firstlight.types import Floats, Numbers
 def moments(x: Tensor, about: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
     """Return mean, standard deviation and mean square of each network's values.
 
-    Rows of units are summed in the tensor's own precision and rows in double precision.
-
-    Args:
-        x: shape (networks, images, units).
-        about: a number near the mean, so that the deviation loses no digits.
+    Rows of units are summed in the tensor's own precision and rows in double precision; x has the
+    shape (networks, images, units), and ``about`` is near the mean, so that no digits are lost.
     """
     shifted = x - about if about else x
     square = (torch.linalg.vector_norm(shifted, dim=-1).double() ** 2).mean(-1) / x.shape[-1]
@@ -59,7 +56,11 @@ def sample(passed: Trace, where: Tensor) -> Numbers:
 
 
 def measured(traces: Mapping[str, Trace], where: Tensor) -> dict[str, Numbers]:
-    """Return ``measured`` and ``sample`` of each activation's networks, activations first."""
+    """Return what is kept of each activation's networks.
+
+    ``measured`` has the shape (activations, networks, layers, measures), ``sample`` (activations,
+    networks, layers, kinds, values).
+    """
     return {
         "measured": np.stack([measure(name, passed) for name, passed in traces.items()]),
         "sample": np.stack([sample(passed, where) for passed in traces.values()]),

@@ -124,13 +124,8 @@ class Trace:
 def trace(activation: str, h: Tensor, layers: Sequence[Layer], head: Head) -> Trace:
     """Pass ``h`` forward through the hidden layers and the gradient back, without autograd.
 
-    z_l = W_l a_{l−1}, a_l = φ(z_l), δ_l = φ′(z_l) · W_{l+1}ᵀ δ_{l+1}.
-
-    Args:
-        activation: of every layer.
-        h: what the first layer receives, shape (networks, images, inputs).
-        layers: the hidden layers.
-        head: what follows the last one; it returns a tensor of its own, which is overwritten.
+    z_l = W_l a_{l−1}, a_l = φ(z_l), δ_l = φ′(z_l) · W_{l+1}ᵀ δ_{l+1}. The first layer receives h,
+    shape (networks, images, inputs); what the head returns is overwritten.
     """
     phi, slope, _ = ACTIVATIONS[activation]
     z, a = [], []

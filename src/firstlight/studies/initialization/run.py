@@ -35,6 +35,7 @@ BY_LAYER = {
     "saturated": "saturated",
 }
 """Measure → the fact that it becomes in each layer."""
+ANYWHERE = (-np.inf, np.inf)
 
 Pair = tuple[str, str]
 """An activation and an initialization."""
@@ -80,7 +81,7 @@ def run(config: InitializationConfig, context: Context) -> Results:
     measured, facts = arrays.dataset(), Facts()
     before = measured["before_measured"]
     for network in labels.networks(config.activations, config.sigmas):
-        for name, layer, mean in _means(before.sel(network)):
+        for name, layer, mean in _means(before.sel(network), shares=(0.0, 1.0)):
             facts.put(name, mean, **network, layer=layer)
     _expectations(facts, config, before, expected)
     _ratios(facts, config, before)
@@ -119,11 +120,7 @@ def predicted(
 ) -> dict[Pair, Prediction]:
     """Return what is expected in each hidden layer, behind the linear first one.
 
-    Args:
-        config: the parameters.
-        squares: mean square of each image's pixels, or of groups of images.
-        pixels: of an image.
-        layers: hidden layers.
+    ``squares`` are mean squares of the pixels of each image, or of groups of images.
     """
     widths = (pixels, *[config.width] * (layers + 1))
     stds = [weight_stds(config.sigmas, *fans) for fans in pairwise(widths)]
@@ -198,10 +195,12 @@ def _pooled(samples: Numbers) -> Numbers:
     return np.ascontiguousarray(moved.reshape(*moved.shape[:-2], -1))
 
 
-def _means(measured: xr.DataArray) -> Iterator[tuple[str, int, Fact]]:
-    """Yield every fact of ``BY_LAYER`` with its layer: a mean over seeds."""
+def _means(
+    measured: xr.DataArray, shares: tuple[float, float] = ANYWHERE
+) -> Iterator[tuple[str, int, Fact]]:
+    """Yield every fact of ``BY_LAYER`` with its layer: a mean over seeds, shares within limits."""
     for measure, name in BY_LAYER.items():
-        limits = (0.0, 1.0) if name == "saturated" else (-np.inf, np.inf)
+        limits = shares if name == "saturated" else ANYWHERE
         for layer, values in enumerate(measured.sel(measure=measure).values.T, 1):
             yield name, layer, stats.mean(values, within=limits)
 
@@ -212,13 +211,12 @@ def _expectations(
     gradients = before.sel(measure="gradient_square", layer=config.layers)
     for (activation, init), p in expected.items():
         network = {"activation": activation, "init": init}
+        last = float(gradients.sel(network).values.mean())
         by_layer = {
             "prediction": p.activation_std,
             "predicted_square": p.activation_square,
             "predicted_saturated": p.saturated,
-            "prediction_gradient": np.sqrt(
-                float(gradients.sel(network).values.mean()) * p.gradient_ratio
-            ),
+            "prediction_gradient": np.sqrt(last * p.gradient_ratio),
         }
         for name, values in by_layer.items():
             for layer, value in enumerate(values, 1):
@@ -238,7 +236,8 @@ def _ratios(facts: Facts, config: InitializationConfig, before: xr.DataArray) ->
         for network in labels.networks(config.activations, config.sigmas):
             mean = stats.geometric_mean(ratio.sel(network).values)
             facts.put("ratio", mean, direction=direction, **network)
-        _compare(facts, "closer", config, np.abs(np.log10(ratio)), direction=direction)
+        away = ratio.copy(data=np.abs(np.log10(ratio)))
+        _compare(facts, "closer", config, away, direction=direction)
 
 
 def _learning(facts: Facts, config: InitializationConfig, curve: xr.DataArray) -> None:

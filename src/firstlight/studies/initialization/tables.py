@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from firstlight import text
 from firstlight.record import Fact, Record
 from firstlight.studies.initialization import labels
-from firstlight.studies.initialization.answers import helps
+from firstlight.studies.initialization.answers import helps, trains
 from firstlight.studies.study import Sheet
 
 AGREEMENT = {
@@ -36,23 +36,18 @@ def _networks(
     record: Record, activations: Sequence[str]
 ) -> Iterator[tuple[list[str], dict[str, str]]]:
     """Yield the first cell of each network's row, and its coordinates."""
-    for activation in activations:
-        for init, name in labels.inits(record.config["sigmas"]).items():
-            yield [_name(activation, name)], {"activation": activation, "init": init}
-
-
-def _trained(record: Record) -> list[str]:
-    return labels.trained(record.config["activations"])
+    names = labels.inits(record.config["sigmas"])
+    for network in labels.networks(activations, record.config["sigmas"]):
+        yield [_name(network["activation"], names[network["init"]])], network
 
 
 def _ratios(record: Record) -> Iterator[list[str]]:
-    facts = record.facts
+    facts, last = record.facts, record.config["layers"]
     for row, network in _networks(record, record.config["activations"]):
         for way in labels.DIRECTIONS:
             row += text.cells(facts.get("ratio", direction=way, **network), "log")[:2]
             row.append(text.value(facts.get("predicted_ratio", direction=way, **network), "log"))
-        saturated = facts.get("saturated", **network, layer=record.config["layers"])
-        yield [*row, text.value(saturated, "{:.1%}")]
+        yield [*row, text.value(facts.get("saturated", **network, layer=last), "{:.1%}")]
 
 
 def _agreement(record: Record) -> Iterator[list[str]]:
@@ -62,17 +57,18 @@ def _agreement(record: Record) -> Iterator[list[str]]:
 
 
 def _losses(record: Record) -> Iterator[list[str]]:
-    for row, network in _networks(record, _trained(record)):
+    for row, network in _networks(record, labels.trained(record.config["activations"])):
         for measure in ("loss_before", "loss_after"):
             row += text.cells(record.facts.get(measure, **network), "{:.3f}")[:2]
         yield [*row, text.value(record.facts.get("diverged", **network), "{:.0%}")]
 
 
 def _comparisons(record: Record) -> Iterator[list[str]]:
+    """Yield Xavier against the smallest and the largest σ, and He against Xavier."""
     facts, sigmas = record.facts, record.config["sigmas"]
     names = labels.inits(sigmas)
-    pairs = [*(("xavier", other) for other in labels.extremes(sigmas)), ("he", "xavier")]
-    for activation in _trained(record):
+    pairs = [pair for pair in labels.compared(labels.extremes(sigmas)) if "xavier" in pair]
+    for activation in labels.trained(record.config["activations"]):
         for first, second in pairs:
             where = {"activation": activation, "first": first, "second": second}
             ratios = (facts.get("closer", direction=way, **where) for way in labels.DIRECTIONS)
@@ -88,10 +84,6 @@ def _comparisons(record: Record) -> Iterator[list[str]]:
 
 def _difference(fact: Fact, form: str) -> str:
     return f"{text.value(fact, form)} ({text.interval(fact, form)})"
-
-
-def _trains(record: Record) -> bool:
-    return bool(_trained(record))
 
 
 SHEETS = (
@@ -122,7 +114,7 @@ SHEETS = (
             f"{labels.LARGEST_LOSS:g} or not finite count as {labels.LARGEST_LOSS:g} and as "
             f"diverged. n = {r.config['training_seeds']}."
         ),
-        _trains,
+        trains,
     ),
     Sheet(
         "comparisons",
@@ -133,7 +125,7 @@ SHEETS = (
             f"first. n = {r.config['seeds']} for the ratios, {r.config['training_seeds']} for the "
             "loss."
         ),
-        _trains,
+        trains,
     ),
 )
 """The tables of this study, in the order of its page."""

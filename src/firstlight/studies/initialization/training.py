@@ -36,9 +36,7 @@ def checkpoints(steps: int) -> list[int]:
 def stack(config: InitializationConfig, index: int, seen: Images) -> list[Tensor]:
     """Return the weights of network ``index`` from every initialization, from the first layer on.
 
-    Returns:
-        The linear first layer, shape (networks, width, pixels); the hidden ones, (networks, width,
-        width); and the last, (networks, classes, width). Training changes them in place.
+    Each layer has the shape (networks, outputs, inputs); training changes them in place.
     """
     layers = draw(config, inits(config.sigmas), index, seen.ends, config.layers, seen.x)
     return [layer.scale * layer.weights for layer in layers]
@@ -47,12 +45,7 @@ def stack(config: InitializationConfig, index: int, seen: Images) -> list[Tensor
 def step(activation: str, nets: list[Tensor], x: Tensor, y: Tensor, rate: float) -> None:
     """Make one update of plain gradient descent on the mean cross-entropy, in place.
 
-    Args:
-        activation: of the hidden layers.
-        nets: the networks, from ``stack``.
-        x: shape (batch, pixels).
-        y: the labels, shape (batch,).
-        rate: the step size.
+    ``nets`` are those of ``stack``; x has the shape (batch, pixels) and y (batch,).
     """
     phi, slope, _ = ACTIVATIONS[activation]
     first, *hidden, last = nets
@@ -96,9 +89,7 @@ def batches(config: InitializationConfig, seen: Images, index: int) -> Iterator[
 def learn(config: InitializationConfig, seen: Images, index: int) -> dict[str, Numbers]:
     """Train network ``index`` from every initialization and with every activation.
 
-    Returns:
-        ``loss``, shape (activations, inits, checkpoints); ``measured`` and ``sample`` after
-        training, as ``trials.before`` returns them.
+    Beside what ``measured`` returns, ``loss`` has the shape (activations, inits, checkpoints).
     """
     points, losses, traces = checkpoints(config.steps), [], {}
     for activation in trained(config.activations):

@@ -28,25 +28,20 @@ DEEP_IMAGES = 4
 
 
 def before(config: InitializationConfig, seen: Images, index: int) -> dict[str, Numbers]:
-    """Measure networks on the images, before any training.
-
-    Returns:
-        ``measured``, shape (activations, inits, layers, measures), and ``sample``, shape
-        (activations, inits, layers, kinds, values).
-    """
+    """Measure networks on the images, before any training; see ``measured``."""
     inits = labels.inits(config.sigmas)
     first, *hidden, last = networks.draw(config, inits, index, seen.ends, config.layers, seen.x)
     start, head = first.forward(seen.x), networks.softmax_head(last, seen.y)
-    traces = {name: networks.trace(name, start, hidden, head) for name in config.activations}
+    names: Sequence[str] = config.activations
+    traces = {name: networks.trace(name, start, hidden, head) for name in names}
     return measured(traces, places(config, index, len(seen.x) * config.width))
 
 
 def deep(config: InitializationConfig, seen: Images, index: int) -> dict[str, Numbers]:
     """Measure deep networks in double precision, with a random gradient at the end.
 
-    Returns:
-        ``square``: mean squares of activations and of gradients with respect to Z-values, shape
-        (activations, inits, layers, directions).
+    ``square``, shape (activations, inits, layers, directions), are mean squares of activations and
+    of gradients with respect to Z-values.
     """
     x, inits = seen.x[:DEEP_IMAGES].double(), labels.inits(config.sigmas)
     first, *hidden, _ = networks.draw(config, inits, index, seen.ends, config.depth, x)
@@ -74,10 +69,8 @@ def _square(x: Tensor) -> Tensor:
 def on_ball(config: InitializationConfig, seen: Images, index: int) -> dict[str, Numbers]:
     """Measure networks on the ball, before training; the first hidden layer sees the points.
 
-    Returns:
-        ``measured``, shape (pairs, layers, measures), and ``sample``, shape (pairs, layers, 4,
-        values): Z-values, activations, weights and the gradients of the mean loss with respect to
-        the weights.
+    ``measured`` has the shape (pairs, layers, measures), ``sample`` (pairs, layers, kinds, values),
+    where gradients are those of the mean loss with respect to the weights.
     """
     x, y = (part.to(seen.x.device) for part in ball(config.seed))
     at = places(config, index, len(x) * config.width).to(x.device)

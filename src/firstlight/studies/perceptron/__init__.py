@@ -1,0 +1,1 @@
+"""Problem 1: the perceptron criterion against the hinge loss."""

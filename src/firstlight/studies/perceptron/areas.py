@@ -3,6 +3,8 @@
 Without a bias, a point matters only through the ray from the origin on which it lies. Let u be the
 share of the square below that ray. For a uniform point u is uniform on [0, 1], the true class is
 positive where u < 1/2, and a classifier is a threshold on u: every area is a length.
+
+Weights are finite and have the shape (..., 2), where several are compared (R, 2).
 """
 
 import math
@@ -14,8 +16,7 @@ from scipy import stats as scipy_stats
 
 from firstlight.record import Fact
 from firstlight.stats import CONFIDENCE
-
-Floats = NDArray[np.float64]
+from firstlight.types import Floats
 
 
 def _two_columns(name: str, values: ArrayLike) -> Floats:
@@ -51,9 +52,6 @@ def thresholds(weights: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
 
     Nothing is positive for w = 0 and w1, w2 <= 0, since sign(0) counts as the negative class; then
     p = 0 with the positive side below.
-
-    Args:
-        weights: shape (..., 2), finite.
     """
     w = _two_columns("weights", weights)
     first, second = w[..., 0], w[..., 1]
@@ -70,9 +68,6 @@ def accuracy(weights: ArrayLike) -> Floats:
 
     For w1 > 0 > w2 and t = −w1/w2 the error is (1 − t)/2 where t <= 1, else (1 − 1/t)/2.
 
-    Args:
-        weights: shape (..., 2), finite.
-
     Example:
         >>> accuracy([[1.0, -1.0], [-1.0, 1.0], [0.0, 0.0]]).tolist()
         [1.0, 0.0, 0.5]
@@ -83,29 +78,21 @@ def accuracy(weights: ArrayLike) -> Floats:
 
 
 def accuracy_on(weights: ArrayLike, points: ArrayLike) -> Floats:
-    """Return the share of ``points`` that each classifier puts into the class x1 > x2 or not.
-
-    Args:
-        weights: shape (R, 2), finite.
-        points: shape (T, 2) inside the unit square, T at least 1.
-    """
+    """Return the share of points of the unit square, (T, 2), that each puts into its true class."""
     x = _two_columns("points", points)
-    order = np.argsort(below(x), kind="stable")
-    u = below(x)[order]
-    positives = np.concatenate([[0], np.cumsum((x[:, 0] > x[:, 1])[order])])
-    total, negatives = len(u), len(u) - positives[-1]
+    u, truth = below(x), x[:, 0] > x[:, 1]
+    positive, negative = np.sort(u[truth]), np.sort(u[~truth])
     p, under = thresholds(weights)
-    left, right = np.searchsorted(u, p, "left"), np.searchsorted(u, p, "right")
-    below_positive = positives[left] + negatives - (left - positives[left])
-    above_positive = (positives[-1] - positives[right]) + (right - positives[right])
-    share: Floats = np.where(under, below_positive, above_positive) / total
+    if_under = np.searchsorted(positive, p) + len(negative) - np.searchsorted(negative, p)
+    last = [np.searchsorted(values, p, "right") for values in (positive, negative)]
+    share: Floats = np.where(under, if_under, len(positive) - last[0] + last[1]) / len(u)
     return share
 
 
 def _distances(p: Floats, q: Floats) -> Floats:
     """Return Σ_j |p_i − q_j| for every i, by sorting q."""
     ordered = np.sort(q)
-    sums = np.concatenate([[0.0], np.cumsum(ordered)])
+    sums = np.cumsum(np.append(0.0, ordered))
     k = np.searchsorted(ordered, p)
     out: Floats = p * k - sums[k] + (sums[-1] - sums[k]) - p * (len(q) - k)
     return out
@@ -114,11 +101,7 @@ def _distances(p: Floats, q: Floats) -> Floats:
 def disagreements(weights: ArrayLike) -> Floats:
     """Return, for each classifier, the mean area on which one of the others decides differently.
 
-    Args:
-        weights: shape (R, 2), R at least 2, finite.
-
-    Returns:
-        Shape (R,). Its mean is the mean over all pairs, exact, in O(R log R).
+    The mean of the result, shape (R,), is that over all pairs, exact, in O(R log R).
 
     Example:
         >>> disagreements([[1.0, -1.0], [0.5, -1.0]]).tolist()
@@ -154,23 +137,17 @@ def pair_mean(projections: ArrayLike) -> Fact:
     return Fact(value, value - half, value + half, count)
 
 
-def off_centre(weights: ArrayLike, X: ArrayLike, y: Any) -> Floats:
+def off_center(weights: ArrayLike, X: ArrayLike, y: Any) -> Floats:
     """Return how far each separating line is from the middle of its gap: 0 middle, 1 edge.
 
     The gap is the range of u between the outermost training points of the two classes; every line
-    in it makes no training error. NaN where a class is absent or the line does not separate.
-
-    Args:
-        weights: shape (R, 2).
-        X: shape (R, n, 2), the training points.
-        y: shape (R, n), labels −1 and 1.
+    in it makes no training error. NaN where a class is absent or the line does not separate. The
+    training points X have the shape (R, n, 2), their labels y, −1 and 1, (R, n).
     """
     u, labels = below(X), np.asarray(y)
     low = np.where(labels > 0, u, -np.inf).max(axis=1)
     high = np.where(labels < 0, u, np.inf).min(axis=1)
     p, under = thresholds(weights)
     good = np.isfinite(low) & np.isfinite(high) & under & (low <= p) & (p <= high) & (low < high)
-    centre, half = (low[good] + high[good]) / 2, (high[good] - low[good]) / 2
-    out = np.full(len(p), np.nan)
-    out[good] = np.abs(p[good] - centre) / half
-    return out
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(good, np.abs(p - (low + high) / 2) / ((high - low) / 2), np.nan)

@@ -7,12 +7,16 @@ from matplotlib.figure import Figure
 
 from firstlight import text
 from firstlight.plotting.marks import band, log_axis, percent_axis, ticks_at
-from firstlight.plotting.style import COLOURS, INK, MUTED, Plot, new_figure
+from firstlight.plotting.style import COLORS, INK, MUTED, Plot, new_figure
 from firstlight.record import Record
 from firstlight.studies.perceptron.labels import CRITERIA, DIFFERENCE, STATISTICS
 
 NAMES = [text.sentence(name.removeprefix("the ")) for name in CRITERIA.values()]
 DASHES = ("-", (0, (5, 1.6)), (0, (1.5, 1.5)))
+STYLES: dict[str, dict[str, Any]] = {
+    criterion: {"color": COLORS[row], "ls": DASHES[row], "label": NAMES[row]}
+    for row, criterion in enumerate(CRITERIA)
+}
 
 
 def _ray(weights: Any) -> tuple[list[float], list[float]]:
@@ -29,15 +33,12 @@ def lines(record: Record) -> Figure:
     figure, ax = new_figure("narrow", 4.1, record=record)
     X, y = record.data["first_points"].values, record.data["first_labels"].values
     ax.plot([0, 1], [0, 1], color=MUTED, lw=1.2, label="true line, x₁ = x₂")
-    for row, (criterion, name) in enumerate(zip(CRITERIA, NAMES, strict=True)):
+    for criterion, style in STYLES.items():
         ends = _ray(record.data["first_weights"].sel(criterion=criterion).values)
-        ax.plot(*ends, color=COLOURS[row], ls=DASHES[row], lw=2, label=name)
-    for label, marker, filled in ((1, "o", True), (-1, "s", False)):
-        kind = "positive" if label > 0 else "negative"
-        ax.plot(
-            *X[y == label].T, ls="none", marker=marker, color=INK,
-            mfc=INK if filled else "white", label=f"{kind} training point",
-        )  # fmt: skip
+        ax.plot(*ends, lw=2, **style)
+    for label, kind, marker, fill in ((1, "positive", "o", INK), (-1, "negative", "s", "white")):
+        name = f"{kind} training point"
+        ax.plot(*X[y == label].T, ls="none", marker=marker, color=INK, mfc=fill, label=name)
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="x₁", ylabel="x₂", aspect="equal")
     figure.legend(loc="outside right center")
     return figure
@@ -47,10 +48,10 @@ def accuracies(record: Record) -> Figure:
     """Draw how the error over training sets is distributed, and the paired differences."""
     figure, (left, right) = new_figure("full", 3.1, cols=2, record=record)
     accuracy = record.data["accuracy"]
-    for row, (criterion, name) in enumerate(zip(CRITERIA, NAMES, strict=True)):
+    for criterion, style in STYLES.items():
         error = np.sort(1 - accuracy.sel(criterion=criterion).values)
         share = np.arange(1, error.size + 1) / error.size
-        left.step(error, share, where="post", color=COLOURS[row], ls=DASHES[row], label=name)
+        left.step(error, share, where="post", **style)
     left.set(xscale="log", xlim=(1e-4, 0.6), ylim=(0, 1), xlabel="Error on the unit square")
     left.set(ylabel="Share of training sets", title="Distribution of the error")
     percent_axis(left.xaxis, None)
@@ -60,7 +61,7 @@ def accuracies(record: Record) -> Figure:
     points = 100 * (hinge - perceptron)
     edge = float(np.quantile(np.abs(points), 0.99))
     bins = np.linspace(-edge, edge, 41)
-    right.hist(np.clip(points, -edge, edge), bins, color=COLOURS[1], alpha=0.55)
+    right.hist(np.clip(points, -edge, edge), bins, color=COLORS[1], alpha=0.55)
     right.axvline(0, color=MUTED, lw=1)
     mean = record.facts.get("accuracy", criterion=DIFFERENCE)
     if mean.low is not None and mean.high is not None:
@@ -79,8 +80,8 @@ def _trace(ax: Any, record: Record, name: str, error: bool = False) -> None:
     for row, label in enumerate(labels):
         values = 1 - table[row] if error else table[row]
         value, low, high = (values.sel(statistic=s) for s in STATISTICS)
-        ax.plot(table.epoch, value, color=COLOURS[row], ls=DASHES[row], marker=".", label=label)
-        band(ax, table.epoch, low, high, COLOURS[row])
+        ax.plot(table.epoch, value, color=COLORS[row], ls=DASHES[row], marker=".", label=label)
+        band(ax, table.epoch, low, high, COLORS[row])
     ax.axvline(_early(record, "epochs"), color=MUTED, lw=0.8, ls=(0, (2, 2)), zorder=0)
     log_axis(ax.xaxis)
     ax.set_xlabel("Epochs at most")
@@ -112,12 +113,12 @@ def convergence(record: Record) -> Figure:
     """Draw the share of training sets that have converged against epochs."""
     figure, ax = new_figure("narrow", 2.7, record=record)
     limit = int(record.config["max_epochs"])
-    for row, (criterion, name) in enumerate(zip(CRITERIA, NAMES, strict=True)):
+    for criterion, style in STYLES.items():
         done = record.data["converged"].sel(criterion=criterion).values.astype(bool)
         at = np.sort(record.data["epochs"].sel(criterion=criterion).values[done])
         share = np.arange(1, at.size + 1) / done.size
         x, y = np.append(at, limit), np.append(share, share[-1] if at.size else 0.0)
-        ax.step(x, y, where="post", color=COLOURS[row], ls=DASHES[row], label=name)
+        ax.step(x, y, where="post", **style)
     ax.set(ylim=(0, 1.02), xlabel="Epochs", ylabel="Converged training sets")
     log_axis(ax.xaxis)
     percent_axis(ax.yaxis)
@@ -125,12 +126,13 @@ def convergence(record: Record) -> Figure:
     return figure
 
 
-def _percent(record: Record, measure: str, **coords: str) -> str:
-    return text.value(record.facts.get(measure, **coords), "{:.1%}")
+def _shares(record: Record, measure: str, quantity: str) -> list[str]:
+    facts = (record.facts.get(measure, quantity=quantity, criterion=c) for c in CRITERIA)
+    return [text.value(fact, "{:.1%}") for fact in facts]
 
 
 def _lines_alt(record: Record) -> str:
-    p, h = (_percent(record, "first", quantity="area", criterion=c) for c in CRITERIA)
+    p, h = _shares(record, "first", "area")
     return (
         f"{record.config['train_points']} points of the unit square with the diagonal and two "
         f"learned lines through the origin; the perceptron's line gets {p} of the square right, the "
@@ -138,16 +140,8 @@ def _lines_alt(record: Record) -> str:
     )
 
 
-def _accuracies_alt(record: Record) -> str:
-    return (
-        "Left: cumulative distribution of the error over training sets, one curve for each "
-        "criterion. Right: histogram of the difference in accuracy on the same training set, mean "
-        f"{text.value(record.facts.get('accuracy', criterion=DIFFERENCE), 'points')}."
-    )
-
-
 def _epochs_alt(record: Record) -> str:
-    p, h = (_percent(record, "early", quantity="accuracy", criterion=c) for c in CRITERIA)
+    p, h = _shares(record, "early", "accuracy")
     return (
         "Mean accuracy and mean disagreement against the number of epochs, all on logarithmic axes, "
         f"three curves; after {text.counted(_early(record, 'epochs'), 'epoch')}: perceptron {p}, "
@@ -182,7 +176,11 @@ PLOTS = (
             "the axis. Right: accuracy with hinge loss minus accuracy with perceptron criterion on "
             "the same set; the outer bars hold everything beyond; black: mean with 95 % interval."
         ),
-        _accuracies_alt,
+        lambda r: (
+            "Left: cumulative distribution of the error over training sets, one curve for each "
+            "criterion. Right: histogram of the difference in accuracy on the same training set, mean "
+            f"{text.value(r.facts.get('accuracy', criterion=DIFFERENCE), 'points')}."
+        ),
     ),
     Plot(
         "epochs",

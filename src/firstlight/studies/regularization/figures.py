@@ -8,19 +8,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from firstlight.plotting import marks
-from firstlight.plotting.style import COLOURS, Plot, new_figure
-from firstlight.record import Record
+from firstlight.plotting.style import COLORS, Plot, new_figure
+from firstlight.record import Fact, Record
 from firstlight.stats import direction
 from firstlight.studies.regularization import labels
-from firstlight.studies.regularization.labels import VARIANTS
+from firstlight.studies.regularization.labels import VARIANTS, short
 from firstlight.text import counted, value
 
-SHOWN = ("norm_input", "norm_hidden", "norm_dropout")
-"""The parameters of the first of these arms are drawn; it has the most layers normalized."""
 
-
-def _colour(arm: str) -> str:
-    return COLOURS[VARIANTS[arm].colour]
+def _look(arm: object) -> dict[str, Any]:
+    return {"color": COLORS[VARIANTS[str(arm)].color], "marker": VARIANTS[str(arm)].marker}
 
 
 def draw_curves(record: Record) -> Figure:
@@ -33,9 +30,9 @@ def draw_curves(record: Record) -> Figure:
                 scale * curve.sel(arm=arm, measure=measures[images]).values
                 for images in ("validation", "train")
             )
-            epochs, colour = np.arange(1, len(solid) + 1), _colour(arm)
-            ax.plot(epochs, solid, "o-", color=colour, ms=3.5, label=VARIANTS[arm].short)
-            ax.plot(epochs, dashed, color=colour, linestyle=(0, (3, 2)), linewidth=0.9)
+            epochs, color = np.arange(1, len(solid) + 1), _look(arm)["color"]
+            ax.plot(epochs, solid, "o-", color=color, ms=3.5, label=short(arm))
+            ax.plot(epochs, dashed, color=color, linestyle=(0, (3, 2)), linewidth=0.9)
         ax.set_xlabel("Epoch")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0].set(ylabel="Accuracy (%)", title="Accuracy")
@@ -45,17 +42,20 @@ def draw_curves(record: Record) -> Figure:
     return figure
 
 
+def _rows(record: Record, measure: str) -> list[tuple[str, Fact, dict[str, Any]]]:
+    """Return what ``interval_rows`` draws: a measure of every arm, or of every pair of arms."""
+    return [
+        (short(*arms.values()), fact, _look(next(iter(arms.values()))))
+        for _, arms, fact in record.facts.select(measure).entries()
+    ]
+
+
 def draw_accuracy(record: Record) -> Figure:
     """Test accuracy and test loss of every arm: mean, interval, and one dot for each seed."""
     figure, axes = new_figure("full", 2.9, 1, 2, record=record, sharey=True)
-    arms, correct = record.config["arms"], record.data["test_correct"].mean("image")
-    accuracy, loss = (
-        [(VARIANTS[a].short, record.facts.get(m, arm=a), {"color": _colour(a)}) for a in arms]
-        for m in (labels.ACCURACY["test"], labels.LOSS["test"])
-    )
-    dots = [correct.sel(arm=arm).values for arm in arms]
-    marks.interval_rows(axes[0], accuracy, scale=100, dots=dots)
-    marks.interval_rows(axes[1], loss)
+    dots = [*record.data["test_correct"].mean("image").sel(arm=record.config["arms"]).values]
+    marks.interval_rows(axes[0], _rows(record, labels.ACCURACY["test"]), scale=100, dots=dots)
+    marks.interval_rows(axes[1], _rows(record, labels.LOSS["test"]))
     if axes[0].get_xlim()[1] > 100:
         axes[0].set_xlim(right=100)  # an interval may reach beyond what is possible
     axes[0].set(xlabel="Test accuracy (%)", title="Test accuracy")
@@ -65,36 +65,34 @@ def draw_accuracy(record: Record) -> Figure:
 
 def draw_differences(record: Record) -> Figure:
     """Paired differences of test accuracy between all arms, with their intervals."""
-    correct, rows, dots = record.data["test_correct"].mean("image"), [], []
-    for _, coords, fact in record.facts.select("difference").entries():
-        first, second = (str(coords[side]) for side in ("first", "second"))
-        name = f"{VARIANTS[first].short} − {VARIANTS[second].short}"
-        rows.append((name, fact, {"color": _colour(first)}))
-        dots.append((correct.sel(arm=first) - correct.sel(arm=second)).values)
+    correct, rows = record.data["test_correct"].mean("image"), _rows(record, "difference")
     figure, ax = new_figure("full", 0.9 + 0.27 * len(rows), record=record)
+    dots = [
+        (correct.sel(arm=pair["first"]) - correct.sel(arm=pair["second"])).values
+        for _, pair, _ in record.facts.select("difference").entries()
+    ]
     marks.interval_rows(ax, rows, scale=100, zero=True, dots=dots)
     ax.set(xlabel="Difference of test accuracy (points)", title="Paired differences, same seeds")
     return figure
 
 
-def _shown(record: Record) -> list[str]:
-    """Return the arms whose γ and β could be drawn, the chosen one first."""
-    return [arm for arm in SHOWN if arm in record.config["arms"]]
+def _shown(record: Record) -> str:
+    """Return the arm whose γ and β are drawn: it has the most layers normalized."""
+    return str(max(record.config["arms"], key=lambda arm: len(VARIANTS[arm].norms)))
 
 
 def draw_parameters(record: Record) -> Figure:
     """Violins of the learned γ and β of every normalized layer, the input included."""
     figure, axes = new_figure("full", 3.3, 1, 2, record=record)
-    arm, starts, kinds = _shown(record)[0], (1.0, 0.0), ("scale", "shift")
+    arm, starts, kinds = _shown(record), (1.0, 0.0), ("scale", "shift")
     for ax, start, kind, measure in zip(axes, starts, kinds, labels.LEARNED, strict=True):
         marks.reference(ax, start)
-        ticks = []
-        for place, layer in enumerate(VARIANTS[arm].norms):
-            values = record.arrays.get(measure, arm=arm, layer=layer).values
-            marks.violin(ax, values.ravel(), place, _colour(arm), dots=120)
-            ticks.append(f"{layer}\n({values.shape[1]})")
-        ax.set_xticks(range(len(ticks)), ticks)
-        ax.grid(axis="x", visible=False)
+        layers = VARIANTS[arm].norms
+        values = [record.arrays.get(measure, arm=arm, layer=layer).values for layer in layers]
+        marks.violins(ax, [x.ravel() for x in values], _look(arm)["color"], dots=120)
+        ax.set_xticklabels(
+            f"{layer}\n({x.shape[1]})" for layer, x in zip(layers, values, strict=True)
+        )
         symbol = labels.LEARNED[measure]
         ax.set(ylabel=f"{kind.capitalize()} {symbol}", title=f"Learned {kind} {symbol}")
     return figure
@@ -107,12 +105,11 @@ def _by_layer(ax: Any, record: Record, measure: str, layers: Iterable[str]) -> N
     places = [layer for layer in layers if facts.has(measure, layer=layer)]
     offsets = np.linspace(-0.24, 0.24, len(arms)) if len(arms) > 1 else np.zeros(1)
     for arm, offset in zip(arms, offsets, strict=True):
-        look: dict[str, Any] = {"color": _colour(arm), "fmt": VARIANTS[arm].marker}
-        ax.plot([], [], look["fmt"], color=look["color"], label=VARIANTS[arm].short)
-        for place, layer in enumerate(places):
-            fact = facts.find(measure, arm=arm, layer=layer)
-            if fact is not None:
-                marks.whisker(ax, fact, place + offset, vertical=True, **look)
+        ax.plot([], [], linestyle="none", label=short(arm), **_look(arm))
+        for _, at, fact in facts.select(measure, arm=arm).entries():
+            if "layer" in at:
+                place = places.index(str(at["layer"])) + offset
+                marks.whisker(ax, fact, place, vertical=True, **_look(arm))
     ax.set_xticks(range(len(places)), places)
     ax.grid(axis="x", visible=False)
 
@@ -137,11 +134,9 @@ def draw_coadaptation(record: Record) -> Figure:
     axes[0].set_ylim(bottom=0)
     marks.reference(axes[1], 0)
     for place, arm in enumerate(record.config["arms"]):
-        look: dict[str, Any] = {"color": _colour(arm), "fmt": VARIANTS[arm].marker}
         lost = record.facts.get("removal", arm=arm)
-        marks.whisker(axes[1], lost, place, scale=100, vertical=True, **look)
-    axes[1].set_xticks([])
-    axes[1].set(ylabel="Accuracy lost (points)", title="Half of fc1 silenced")
+        marks.whisker(axes[1], lost, place, scale=100, vertical=True, **_look(arm))
+    axes[1].set(xticks=[], ylabel="Accuracy lost (points)", title="Half of fc1 silenced")
     marks.legend_above(figure, *axes[0].get_legend_handles_labels())
     return figure
 
@@ -150,17 +145,16 @@ def draw_covariate_shift(record: Record) -> Figure:
     """How far each layer's inputs move between checkpoints of the first epoch."""
     figure, axes = new_figure("full", 3.3, 1, 2, record=record)
     _by_layer(axes[0], record, "covariate_shift", labels.SOURCES)
-    axes[0].set(ylabel="Movement (standard deviations)", title="Mean movement by layer")
-    axes[0].set_xlabel("Layer that receives the input")
+    axes[0].set(xlabel="Layer that receives the input", title="Mean movement by layer")
     axes[0].set_ylim(bottom=0)
     movement = record.data["movement"].mean(("seed", "receiver"))
     share = np.arange(1, movement.sizes["checkpoint"] + 1) / movement.sizes["checkpoint"]
     for arm in record.config["arms"]:
-        steps = movement.sel(arm=arm).values
-        axes[1].plot(share, steps, color=_colour(arm), marker=VARIANTS[arm].marker, markersize=4)
-    axes[1].set(xlabel="Part of the first epoch", ylabel="Movement (standard deviations)")
-    axes[1].set_title("Movement over time, mean of layers")
+        axes[1].plot(share, movement.sel(arm=arm).values, markersize=4, **_look(arm))
+    axes[1].set(xlabel="Part of the first epoch", title="Movement over time, mean of layers")
     marks.log_axis(axes[1].yaxis)
+    for ax in axes:
+        ax.set_ylabel("Movement (standard deviations)")
     marks.legend_above(figure, *axes[0].get_legend_handles_labels())
     return figure
 
@@ -171,7 +165,7 @@ def _mean(record: Record) -> str:
 
 def _accuracy_alt(record: Record) -> str:
     entries = record.facts.select(labels.ACCURACY["test"]).entries()
-    scores = (f"{VARIANTS[str(c['arm'])].short} {value(f, 'percent')}" for _, c, f in entries)
+    scores = (f"{short(coords['arm'])} {value(fact, 'percent')}" for _, coords, fact in entries)
     return f"Mean test accuracy of each arm: {', '.join(scores)}."
 
 
@@ -209,12 +203,12 @@ PLOTS = (
         "parameters",
         draw_parameters,
         lambda r: (
-            f"Learned parameters of each layer, arm “{VARIANTS[_shown(r)[0]].short}”, all channels "
+            f"Learned parameters of each layer, arm “{short(_shown(r))}”, all channels "
             f"and {counted(r.config['seeds'], 'seed')}; channels in brackets. Bar: median; dashed "
             "line: value before training. Few values are drawn singly."
         ),
         "Violins of γ around one and β around zero for each layer with batch normalization.",
-        lambda r: bool(_shown(r)),
+        lambda r: r.arrays.has("gamma"),
     ),
     Plot(
         "variance_shift",
@@ -225,7 +219,7 @@ PLOTS = (
             "below 1 the variance is smaller than they say."
         ),
         "Ratio of variances by layer: in training, and at test time, where dropout is off.",
-        lambda r: bool(_shown(r)),
+        lambda r: r.arrays.has("gamma"),
     ),
     Plot(
         "coadaptation",

@@ -22,7 +22,7 @@ class Variant:
         long: its name in a sentence.
         norms: the layers with batch normalization.
         drops: whether it has dropout.
-        colour: its place among the colours of all figures.
+        color: its place among the colors of all figures.
         marker: its mark, so that color is never the only difference.
     """
 
@@ -30,7 +30,7 @@ class Variant:
     long: str
     norms: tuple[str, ...]
     drops: bool
-    colour: int
+    color: int
     marker: str
 
 
@@ -44,6 +44,12 @@ VARIANTS = {
 }
 """Every arm, in the order of ``ARMS``."""
 
+
+def short(*arms: object) -> str:
+    """Return an arm's short name, or the name of the difference of two arms."""
+    return " − ".join(VARIANTS[str(arm)].short for arm in arms)
+
+
 ACCURACY = {images: f"{images}_accuracy" for images in ("train", "validation", "test")}
 LOSS = {images: f"{images}_loss" for images in ACCURACY}
 """Images → the measure: the share that is classified correctly, and the mean cross-entropy."""
@@ -54,8 +60,14 @@ SHARES = (*ACCURACY.values(), "coadaptation")
 LEARNED = {"gamma": "γ", "beta": "β"}
 """What batch normalization learns, a scale and a shift → its symbol."""
 
+MOVING = {"running_mean": "Mean", "running_var": "Variance"}
+"""What it averages while training → what that is called."""
+
 REMOVAL = {"quantity": "removal", "first": "dropout", "second": "plain"}
-CORRELATION = {"quantity": "coadaptation", "layer": "fc1", "first": "dropout", "second": "plain"}
+CORRELATION = {
+    layer: {"quantity": "coadaptation", "layer": layer, "first": "dropout", "second": "plain"}
+    for layer in ("fc1", "fc2")
+}
 MOVEMENT = {"quantity": "covariate_shift", "first": "norm_hidden", "second": "plain"}
-CHANGES = (REMOVAL, CORRELATION, CORRELATION | {"layer": "fc2"}, MOVEMENT)
+CHANGES = (REMOVAL, *CORRELATION.values(), MOVEMENT)
 """The coordinates of each ``change``: a measure, first arm − second arm, paired over seeds."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from firstlight.models import LeNet5
 from firstlight.studies.regularization.labels import SOURCES
-from firstlight.train import evaluate, modes_kept
+from firstlight.train.evaluation import evaluate, modes_kept
 from firstlight.types import Floats, Numbers
 
 

@@ -19,11 +19,14 @@ from firstlight.data.split import Split, split_of, standardized
 from firstlight.models import LeNet5
 from firstlight.record import Array, Arrays, Fact, Facts, Label
 from firstlight.record.store import TrialResult
+from firstlight.schedules.shapes import one_cycle
 from firstlight.studies.regularization import labels, measures
 from firstlight.studies.regularization.config import RegularizationConfig
 from firstlight.studies.study import Results
 from firstlight.sweep import run_trials
-from firstlight.train import PLAIN, evaluate, fit, one_cycle
+from firstlight.train.acceleration import PLAIN
+from firstlight.train.evaluation import evaluate
+from firstlight.train.loop import fit
 from firstlight.types import Floats, Tick
 
 CHECKPOINTS = 8
