@@ -5,9 +5,9 @@ import re
 import subprocess
 import sys
 
-import house
 import pytest
 
+import house
 from firstlight.studies import REGISTRY
 from firstlight.studies.cyclical.labels import POLICIES
 from firstlight.studies.regularization.labels import ARMS

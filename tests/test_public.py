@@ -7,10 +7,10 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-import house
 import pytest
 
 import firstlight
+import house
 
 SNIPPET = """
 import torch

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import same_answers
 
+import same_answers
 from firstlight.cli import main
 
 REFERENCE = json.loads(same_answers.REFERENCE.read_text(encoding="utf-8"))

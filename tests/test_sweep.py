@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sweep_work
-from sweep_work import Square, square
 
+import sweep_work
 from firstlight.context import Context
 from firstlight.data.datasets import stand_in
 from firstlight.errors import DataError, FolderError, TrialError
@@ -21,6 +20,7 @@ from firstlight.record.provenance import cores
 from firstlight.record.store import TrialResult, claim, identity, read_trial, write_trial
 from firstlight.studies.regularization.config import RegularizationConfig
 from firstlight.sweep import run_trials
+from sweep_work import Square, square
 
 
 def specs(log: Path, *numbers: int, fail: str = "", sleep: float = 0) -> dict[str, Square]:

@@ -7,10 +7,10 @@ if TYPE_CHECKING:
     from firstlight import ensemble as ensemble
     from firstlight import ranges as ranges
     from firstlight import schedules as schedules
-    from firstlight.guard import restored as restored
-    from firstlight.init import initialize as initialize
-    from firstlight.margin import MarginClassifier as MarginClassifier
-    from firstlight.probing import probe as probe
+    from firstlight.guard.snapshot import restored as restored
+    from firstlight.init.schemes import initialize as initialize
+    from firstlight.margin.estimator import MarginClassifier as MarginClassifier
+    from firstlight.probing.probe import probe as probe
     from firstlight.record import Fact as Fact
     from firstlight.record import Record as Record
     from firstlight.record import Verdict as Verdict

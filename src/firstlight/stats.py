@@ -48,12 +48,12 @@ def mean(values: Any, *, within: tuple[float, float] = (-math.inf, math.inf)) ->
         within: the values that the mean can take, e.g. (0, 1) for shares; the interval ends there.
     """
     x = _vector("values", values)
-    centre = float(x.mean())
+    center = float(x.mean())
     if x.size < 2:
-        return Fact(centre, n=int(x.size))
+        return Fact(center, n=int(x.size))
     half = float(scipy_stats.t.ppf((1 + CONFIDENCE) / 2, x.size - 1)) * _standard_error(x)
-    low, high = max(within[0], centre - half), min(within[1], centre + half)
-    return Fact(centre, low, high, int(x.size))
+    low, high = max(within[0], center - half), min(within[1], center + half)
+    return Fact(center, low, high, int(x.size))
 
 
 def _standard_error(x: np.ndarray) -> float:
@@ -76,8 +76,8 @@ def geometric_mean(values: Any) -> Fact:
     if not (np.isfinite(x) & (x > 0)).all():
         return Fact(float(np.median(x)), n=x.size)
     fact = mean(np.log(x))
-    ends = (None if end is None else float(np.exp(end)) for end in (fact.low, fact.high))
-    return Fact(float(np.exp(float(fact))), *ends, fact.n)
+    low, high = (None if end is None else float(np.exp(end)) for end in (fact.low, fact.high))
+    return Fact(float(np.exp(float(fact))), low, high, fact.n)
 
 
 def paired_difference(first: Any, second: Any) -> Fact:
@@ -109,10 +109,10 @@ def quantile(values: Any, q: float) -> Fact:
     low = int(scipy_stats.binom.ppf(tail, x.size, q)) - 1
     high = int(scipy_stats.binom.ppf(1 - tail, x.size, q))
     known = low >= 0 and high < x.size
-    centre = float(np.quantile(x, q))
+    center = float(np.quantile(x, q))
     if not known:
-        return Fact(centre, n=int(x.size))
-    return Fact(centre, float(x[low]), float(x[high]), int(x.size))
+        return Fact(center, n=int(x.size))
+    return Fact(center, float(x[low]), float(x[high]), int(x.size))
 
 
 def mcnemar(first_only: int, second_only: int) -> float:

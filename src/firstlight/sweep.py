@@ -8,8 +8,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
@@ -234,8 +240,11 @@ def _processes(workers: int, threads: int, context: Context, progress: _Progress
                 except queue.Empty:
                     return
 
+        def submit(function: Function[S], name: str, spec: S, path: Path | None) -> Any:
+            return pool.submit(_perform_in_worker, function, name, spec, path)
+
         try:
-            yield partial(pool.submit, _perform_in_worker), drain
+            yield submit, drain
         except BaseException:
             for child in multiprocessing.active_children():
                 child.terminate()

@@ -33,3 +33,9 @@ HOOK_ATTRIBUTES = frozenset(
 
 Hooks can be registered and removed publicly, but not listed.
 """
+
+
+def clear_forward_hooks(module: nn.Module) -> None:
+    """Remove whatever hooks of the forward pass a module has, also where nobody has their handles."""
+    module._forward_hooks.clear()
+    module._forward_pre_hooks.clear()

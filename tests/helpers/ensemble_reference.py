@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from firstlight.ensemble import Network, Training
-from firstlight.ensemble.shuffle import permutations
+from firstlight.ensemble.shuffle import INCREMENT, initial_state
 
 ACTIVATIONS = {
     "relu": lambda slope: nn.ReLU(),
@@ -18,6 +18,35 @@ ACTIVATIONS = {
     "elu": nn.ELU,
     "identity": lambda slope: nn.Identity(),
 }
+
+
+class PCG32:
+    """PCG-XSH-RR 64/32, written from O'Neill's minimal C code."""
+
+    def __init__(self, state: int, increment: int = INCREMENT) -> None:
+        self.state, self.increment = state, increment
+
+    def next(self) -> int:
+        old = self.state
+        self.state = (old * 6364136223846793005 + self.increment) % 2**64
+        word = f"{((old >> 18) ^ old) >> 27:064b}"[-32:]
+        turn = old >> 59
+        return int(word[len(word) - turn :] + word[: len(word) - turn], 2)
+
+
+def permutations(seed: int, samples: int, epochs: int) -> Any:
+    """Return the order of one network's samples in each epoch, shape (epochs, samples).
+
+    Fisher and Yates's shuffle of the last epoch's order; the place settled first is seen first.
+    """
+    generator, order = PCG32(int(initial_state(seed))), list(range(samples))
+    seen = []
+    for _ in range(epochs):
+        for last in range(samples - 1, -1, -1):
+            place = generator.next() * (last + 1) // 2**32
+            order[last], order[place] = order[place], order[last]
+            seen.append(order[last])
+    return np.array(seen).reshape(epochs, samples)
 
 
 def module(network: Network, parameters: Any) -> nn.Sequential:

@@ -38,7 +38,7 @@ def _name(file: Path) -> str:
 
 def room_of(module: str) -> str:
     """Return the room of a module: what comes after the package's name; "" for the package."""
-    return (module.split(".") + [""])[1]
+    return [*module.split("."), ""][1]
 
 
 @cache
@@ -144,8 +144,9 @@ def dotted_names(code: ast.AST) -> list[str]:
                 found.append(ast.unparse(node))
             if method == "join" and _text(node.func.value) == ".":
                 found.append(ast.unparse(node))
-        elif isinstance(node, ast.JoinedStr) and re.fullmatch(r"(\w|\{\})+(\.\{\})+", _shape(node)):
-            if "__module__" not in ast.unparse(node):
+        elif isinstance(node, ast.JoinedStr):
+            module = "__module__" in ast.unparse(node)
+            if not module and re.fullmatch(r"(\w|\{\})+(\.\{\})+", _shape(node)):
                 found.append(ast.unparse(node))
     return found
 

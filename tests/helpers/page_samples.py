@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sample_study.config import SampleConfig
 
 from firstlight.record import Array, Arrays, Fact, Facts, Record, Verdict
 from firstlight.studies import REGISTRY
 from firstlight.studies.study import Study
+from sample_study.config import SampleConfig
 
 HOSTILE = "<script>alert('facts')</script>"
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from firstlight.errors import RecordError
-from firstlight.record.files import write_atomically as write
 from firstlight.record.facts import Fact, Facts, Verdict, fact_of
+from firstlight.record.files import write_atomically as write
 from firstlight.record.record import (
     ARRAYS_FILE,
     RECORD_FILE,

@@ -8,8 +8,8 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-import sample_study
 
+import sample_study
 from firstlight.cli import main
 from firstlight.record import load
 from firstlight.studies import REGISTRY

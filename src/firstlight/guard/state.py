@@ -9,6 +9,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -37,39 +38,44 @@ def restores(roots: Iterable[Any]) -> list[Restore]:
     back where they were, not looked into.
     """
     seen: dict[int, Any] = {}
-    stack, remembered = list(roots), []
+    stack, remembered = list(roots), list[Restore]()
     while stack:
         value = stack.pop()
         if not isinstance(value, _PLAIN) and id(value) not in seen:
             seen[id(value)] = value
-            restore, inside = _remember(value)
-            if restore is not None:
-                remembered.append(restore)
-            stack.extend(inside)
+            own, inside = _remember(value)
+            remembered += own
+            stack += inside
     return remembered
 
 
-def _remember(value: Any) -> tuple[Restore | None, Iterable[Any]]:
+def _remember(value: Any) -> tuple[list[Restore], Iterable[Any]]:
     """Return what puts an object back, and what lies inside it."""
     if isinstance(value, Tensor):
-        return tensor(value), ()
+        return [tensor(value)], ()
     if isinstance(value, FOLLOWED):
+        own = [attributes(value)]
         held = [v for name, v in vars(value).items() if name not in HOOK_ATTRIBUTES]
-        if not isinstance(value, nn.Module):
-            return attributes(value), held
-        # Compiled modules hold these outside their attributes.
-        held += [*value.parameters(recurse=False), *value.buffers(recurse=False), *value.children()]
-        return _module(value), held
+        if isinstance(value, nn.Module):
+            # Compiled modules hold all this outside their attributes.
+            held += [*value.parameters(recurse=False), *value.buffers(recurse=False)]
+            held += value.children()
+            if "training" not in vars(value):
+                own.append(state(lambda: value.training, partial(setattr, value, "training")))
+            if type(value).get_extra_state is not nn.Module.get_extra_state:
+                own.append(state(value.get_extra_state, value.set_extra_state))
+        return own, held
     if isinstance(value, dict):
-        return _mapping(value), [*value, *value.values()]
+        return [_mapping(value)], [*value, *value.values()]
     if isinstance(value, list | deque | set):
-        return _collection(value), list(value)
+        return [_collection(value)], list(value)
     if isinstance(value, tuple | frozenset):
-        return None, value
+        return [], value
     if isinstance(value, np.ndarray):
         writes = value.flags.writeable
-        return partial(value.__setitem__, ..., value.copy()) if writes else None, ()
-    return generator(value), ()
+        return [partial(value.__setitem__, ..., value.copy())] if writes else [], ()
+    drawing = generator(value)
+    return [] if drawing is None else [drawing], ()
 
 
 def tensor(value: Tensor) -> Restore:
@@ -118,26 +124,8 @@ def _place(x: Tensor) -> tuple[object, ...]:
 
 
 def attributes(value: Any) -> Restore:
-    """Remember which objects an object's attributes are.
-
-    Hooks are left alone: they belong to whoever registered them.
-    """
+    """Remember which objects the attributes are, but for hooks: whose they are, registered them."""
     return _mapping(vars(value), HOOK_ATTRIBUTES)
-
-
-def _module(value: nn.Module) -> Restore:
-    own, mode, extra = attributes(value), value.training, None
-    if type(value).get_extra_state is not nn.Module.get_extra_state:
-        extra = state(value.get_extra_state, value.set_extra_state)
-
-    def restore() -> None:
-        own()
-        if value.training != mode:
-            value.training = mode
-        if extra is not None:
-            extra()
-
-    return restore
 
 
 def state(get: Callable[[], Any], put: Callable[[Any], Any]) -> Restore:
@@ -173,10 +161,7 @@ def _mapping(value: dict[Any, Any], ignored: frozenset[str] = frozenset()) -> Re
 
     def restore() -> None:
         now = items()
-        same = now.keys() == before.keys() and all(
-            a is b for a, b in zip(now.values(), before.values(), strict=True)
-        )
-        if not same:
+        if now.keys() != before.keys() or not all(map(is_, now.values(), before.values())):
             for key in now:
                 if not ignored or key not in before:
                     del value[key]
@@ -190,7 +175,7 @@ def _collection(value: list[Any] | deque[Any] | set[Any]) -> Restore:
     refill = value.update if isinstance(value, set) else value.extend
 
     def restore() -> None:
-        if len(value) != len(before) or any(a is not b for a, b in zip(value, before, strict=True)):
+        if len(value) != len(before) or not all(map(is_, value, before)):
             value.clear()
             refill(before)
 

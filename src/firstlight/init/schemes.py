@@ -1,18 +1,27 @@
 """Draw initial weights and biases for all layers of a model, by one of several schemes."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from firstlight.init import lsuv
-from firstlight.init.activations import NO_ACTIVATION, NextActivation, named, next_activations
 from firstlight.init.formulas import he_std, rai_std, uniform_bound, xavier_std
-from firstlight.init.layers import TRANSPOSED, LayerWeight, Plain, layer_weights
+from firstlight.init.layers import (
+    NO_ACTIVATION,
+    TRANSPOSED,
+    LayerWeight,
+    NextActivation,
+    Plain,
+    layer_weights,
+    named,
+    next_activations,
+)
 
 Drawn = tuple[Tensor, Tensor | None]
+"""Weights, and biases where they are not zero."""
 Rule = Callable[[LayerWeight, NextActivation, torch.Generator], Drawn]
 
 
@@ -22,19 +31,14 @@ def _empty(like: Tensor, source: torch.Generator) -> Tensor:
     return torch.empty(like.shape, dtype=dtype, device=source.device)
 
 
-def _zeros(target: LayerWeight) -> Tensor | None:
-    return None if target.bias is None else torch.zeros_like(target.bias)
-
-
 def _normal(target: LayerWeight, std: float, source: torch.Generator) -> Drawn:
-    """Return weights N(0, std²) and zero biases."""
-    return _empty(target.weight, source).normal_(0, std, generator=source), _zeros(target)
+    return _empty(target.weight, source).normal_(0, std, generator=source), None
 
 
 def _uniform(target: LayerWeight, std: float, source: torch.Generator) -> Drawn:
-    """Return uniform weights with the standard deviation ``std``, and zero biases."""
+    """Return uniform weights with the standard deviation ``std``."""
     bound = uniform_bound(std)
-    return _empty(target.weight, source).uniform_(-bound, bound, generator=source), _zeros(target)
+    return _empty(target.weight, source).uniform_(-bound, bound, generator=source), None
 
 
 def _orthogonal(target: LayerWeight, gain: float, source: torch.Generator) -> Drawn:
@@ -42,65 +46,49 @@ def _orthogonal(target: LayerWeight, gain: float, source: torch.Generator) -> Dr
     drawn = _empty(target.weight, source)
     for block in drawn.chunk(target.blocks):
         nn.init.orthogonal_(block, gain, generator=source)
-    return drawn, _zeros(target)
+    return drawn, None
 
 
-def _torch(target: LayerWeight, _following: NextActivation, source: torch.Generator) -> Drawn:
+def _torch(target: LayerWeight, _: NextActivation, source: torch.Generator) -> Drawn:
     weight, bias = target.bounds
     drawn = _empty(target.weight, source).uniform_(-weight, weight, generator=source)
     if target.bias is None or not bias:
-        return drawn, _zeros(target)
+        return drawn, None
     return drawn, _empty(target.bias, source).uniform_(-bias, bias, generator=source)
 
 
-def _rai(target: LayerWeight, _following: NextActivation, source: torch.Generator) -> Drawn:
+def _rai(target: LayerWeight, _: NextActivation, source: torch.Generator) -> Drawn:
     """Draw every row (an output's weights and bias), then make one of its entries Beta(2, 1)."""
     drawn = _empty(target.weight, source)
-    weights = _rows(target, drawn)
-    outputs, inputs = weights.shape
+    # The weight as blocks of rows, one row for each output, whose entries are its inputs.
+    blocks = drawn.reshape(target.blocks, -1, drawn.shape[1], math.prod(drawn.shape[2:]))
+    if isinstance(target.layer, TRANSPOSED):
+        blocks = blocks.transpose(1, 2)
+    outputs, inputs = len(blocks) * blocks.shape[1], math.prod(blocks.shape[2:])
     entries = drawn.new_empty(outputs, inputs + (target.bias is not None))
     entries.normal_(0, rai_std(inputs), generator=source)
     place = torch.empty(outputs, 1, dtype=torch.int64, device=source.device)
     place.random_(0, entries.shape[1], generator=source)
     # Beta(2, 1) has the distribution function x².
     entries.scatter_(1, place, drawn.new_empty(outputs, 1).uniform_(generator=source).sqrt_())
-    drawn = _undo_rows(target, entries[:, :inputs], drawn)
+    blocks.copy_(entries[:, :inputs].reshape(blocks.shape))
     return drawn, None if target.bias is None else entries[:, inputs]
-
-
-def _rows(target: LayerWeight, weight: Tensor) -> Tensor:
-    """Return the weight as a matrix with one row for each output."""
-    if not isinstance(target.layer, TRANSPOSED):
-        return weight.reshape(weight.shape[0], -1)
-    blocks = weight.reshape(target.blocks, -1, weight.shape[1], math.prod(weight.shape[2:]))
-    return blocks.transpose(1, 2).reshape(target.blocks * weight.shape[1], -1)
-
-
-def _undo_rows(target: LayerWeight, rows: Tensor, like: Tensor) -> Tensor:
-    """Return rows in the shape of the weight that ``_rows`` was given."""
-    if not isinstance(target.layer, TRANSPOSED):
-        return rows.reshape(like.shape)
-    taps = math.prod(like.shape[2:])
-    blocks = rows.reshape(target.blocks, like.shape[1], -1, taps)
-    return blocks.transpose(1, 2).reshape(like.shape)
 
 
 def _xavier(target: LayerWeight) -> float:
     return xavier_std(target.fan_in, target.fan_out)
 
 
-def _he(target: LayerWeight, following: NextActivation) -> float:
-    return he_std(target.fan_in, following.slope)
+def _he(target: LayerWeight, after: NextActivation) -> float:
+    return he_std(target.fan_in, after.slope)
 
 
 RULES: dict[str, Rule] = {
     "xavier": lambda target, _, source: _normal(target, _xavier(target), source),
     "xavier_uniform": lambda target, _, source: _uniform(target, _xavier(target), source),
-    "he": lambda target, following, source: _normal(target, _he(target, following), source),
-    "he_uniform": lambda target, following, source: _uniform(
-        target, _he(target, following), source
-    ),
-    "orthogonal": lambda target, following, source: _orthogonal(target, following.gain, source),
+    "he": lambda target, after, source: _normal(target, _he(target, after), source),
+    "he_uniform": lambda target, after, source: _uniform(target, _he(target, after), source),
+    "orthogonal": lambda target, after, source: _orthogonal(target, after.gain, source),
     "lsuv": lambda target, _, source: _orthogonal(target, 1.0, source),
     "rai": _rai,
     "torch": _torch,
@@ -108,6 +96,11 @@ RULES: dict[str, Rule] = {
 
 SCHEMES = ("normal", *RULES)
 """Names of the schemes."""
+
+TOLERANCE = 1e-3
+"""Largest distance of a layer's variance from 1 under ``lsuv``."""
+TRIES = 10
+"""Scalings of each layer at most."""
 
 
 def initialize(
@@ -176,14 +169,14 @@ def initialize(
     following = _following(model, weights, scheme, activation)
     before = [(p, p.detach().clone()) for p in model.parameters()] if scheme == "lsuv" else []
     done: set[nn.Parameter] = set()
-    first = []
+    drawn: dict[nn.Module, LayerWeight] = {}
     try:
         for target in weights:
             if target.weight.requires_grad and target.weight not in done:
-                first.append(target)
+                drawn[target.layer] = target
             _draw(target, scheme, following[target.layer], generator, std, done)
         if scheme == "lsuv":
-            lsuv.scale(model, first, inputs)
+            _scale(model, drawn, inputs)
     except BaseException:
         with torch.no_grad():
             for parameter, values in before:
@@ -203,14 +196,15 @@ def _draw(
     wanted = {p for p in (target.weight, target.bias) if p is not None and p.requires_grad} - done
     if not wanted:
         return
-    if std is not None:
-        weight, bias = _normal(target, std, generator)
-    else:
+    if std is None:
         weight, bias = RULES[scheme](target, following, generator)
-    for parameter, values in ((target.weight, weight), (target.bias, bias)):
-        if parameter in wanted and values is not None:
-            with torch.no_grad():
-                parameter.copy_(values)
+    else:
+        weight, bias = _normal(target, std, generator)
+    with torch.no_grad():
+        if target.weight in wanted:
+            target.weight.copy_(weight)
+        if target.bias in wanted:
+            target.bias.copy_(torch.zeros(()) if bias is None else bias)
     done |= wanted
 
 
@@ -240,3 +234,71 @@ def _check(model: Any, scheme: str, generator: Any, std: float | None, inputs: A
         raise ValueError(f"std: expected None for {scheme!r}, which has its own, got {std}")
     if scheme == "lsuv" and inputs is None:
         raise ValueError("inputs: expected a batch for 'lsuv', got None; give a few inputs")
+
+
+def _scale(model: nn.Module, drawn: dict[nn.Module, LayerWeight], inputs: Any) -> None:
+    """Divide the weights, layer after layer as the model calls them, until Var Z is 1."""
+    called: dict[nn.Module, None] = {}
+    with _restored(model), torch.no_grad():
+        plain = [layer for layer in drawn if isinstance(layer, Plain)]
+        _call(model, inputs, plain, lambda layer, _i, _o: called.setdefault(layer))
+        for layer in called:
+            _unit(model, drawn[layer], inputs)
+
+
+def _unit(model: nn.Module, target: LayerWeight, inputs: Any) -> None:
+    variance = _variance(model, target.layer, inputs)
+    for _ in range(TRIES):
+        if not 0 < variance < float("inf"):
+            raise ValueError(
+                f"{target.name}: expected Z-values that vary, got variance {variance}; "
+                f"give inputs of usual size that differ, or another scheme"
+            )
+        target.weight.div_(variance**0.5)
+        variance = _variance(model, target.layer, inputs)
+        if abs(variance - 1) <= TOLERANCE:
+            return
+    raise ValueError(
+        f"{target.name}: expected variance 1 within {TOLERANCE} after {TRIES} tries, "
+        f"got {variance:.6g}; a frozen bias or a weight shared with an earlier layer can prevent it"
+    )
+
+
+def _variance(model: nn.Module, layer: nn.Module, inputs: Any) -> float:
+    """Return the variance of a layer's Z-values over the batch, its units and all its calls."""
+    seen: list[Tensor] = []
+    _call(model, inputs, [layer], lambda _m, _i, out: seen.append(out.double().flatten()))
+    return float(torch.cat(seen).var(correction=0))
+
+
+def _call(
+    model: nn.Module, inputs: Any, layers: Iterable[nn.Module], hook: Callable[..., None]
+) -> None:
+    """Run the model once with a hook on some of its layers."""
+    handles = [layer.register_forward_hook(hook) for layer in layers]
+    try:
+        if isinstance(inputs, Mapping):
+            model(**inputs)
+        else:
+            model(*(inputs if isinstance(inputs, tuple | list) else (inputs,)))
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def _restored(model: nn.Module) -> Iterator[None]:
+    """Evaluate, and put modes, buffers and the global random state back."""
+    modes = [(module, module.training) for module in model.modules()]
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    devices = {p.device.index for p in model.parameters() if p.device.type == "cuda"}
+    with torch.random.fork_rng(devices=sorted(devices)):
+        try:
+            model.eval()
+            yield
+        finally:
+            for module, mode in modes:
+                module.training = mode
+            with torch.no_grad():
+                for buffer, before in buffers:
+                    buffer.copy_(before)

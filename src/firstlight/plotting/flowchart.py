@@ -94,7 +94,13 @@ def _route(a: Box, b: Box) -> tuple[tuple[float, float], ...]:
 
 
 def diagram(blocks: str) -> Figure:
-    """Return the block diagram as a figure of its own; see ``draw``."""
+    """Return the block diagram as a figure of its own; see ``draw``.
+
+    Example:
+        >>> from firstlight.ranges import algorithm
+        >>> diagram(algorithm.to_json()).get_size_inches().tolist()
+        [7.5, 8.2]
+    """
     with look():
         figure = Figure(figsize=(WIDTH, HEIGHT))
         draw(figure.add_axes((0, 0, 1, 1)), blocks)

@@ -129,25 +129,11 @@ def _gelu_slope(z: Floats) -> Floats:
     return cdf + z * np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
 
 
-def _silu_slope(z: Floats) -> Floats:
-    s = 1 / (1 + np.exp(-z))
-    return np.asarray(s * (1 + z * (1 - s)))
-
-
-def _mish_slope(z: Floats) -> Floats:
-    t = np.tanh(np.logaddexp(0, z))
-    return np.asarray(t + z * (1 - t**2) / (1 + np.exp(-z)))
-
-
-def _hardswish_slope(z: Floats) -> Floats:
-    return np.where(z <= -3, 0.0, np.where(z >= 3, 1.0, (2 * z + 3) / 6))
-
-
 _SLOPES: dict[str, Callable[[Floats], Floats]] = {
     "gelu": _gelu_slope,
-    "silu": _silu_slope,
-    "mish": _mish_slope,
-    "hardswish": _hardswish_slope,
+    "silu": lambda z: (s := 1 / (1 + np.exp(-z))) * (1 + z * (1 - s)),
+    "mish": lambda z: (t := np.tanh(np.logaddexp(0, z))) + z * (1 - t**2) / (1 + np.exp(-z)),
+    "hardswish": lambda z: np.where(z <= -3, 0.0, np.where(z >= 3, 1.0, (2 * z + 3) / 6)),
 }
 
 
@@ -173,25 +159,11 @@ class FunctionMode(TorchFunctionMode):
         super().__init__()
         self._called = called
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         # Every operation of the model comes through here, so nothing is done twice.
         if func in FUNCTIONS:
             return self._called(FUNCTIONS[func], func, args, kwargs or {})
         return func(*args, **kwargs) if kwargs else func(*args)
-
-
-def parameters_of_call(kind: str, args: Any, kwargs: dict[str, Any]) -> dict[str, float]:
-    """Return the parameters of an activation that is called as a function."""
-    names = PARAMETERS.get(kind, ())
-    given = {**dict(zip(names, args[1:], strict=False)), **kwargs}
-    return {name: float(given[name]) for name in names if name in given}
-
-
-def parameters_of_module(kind: str | None, module: nn.Module) -> dict[str, float]:
-    """Return the parameters of an activation module of a kind."""
-    return {name: float(getattr(module, name)) for name in PARAMETERS.get(kind or "", ())}
 
 
 def may_call_functions(module: nn.Module) -> bool:

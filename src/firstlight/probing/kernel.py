@@ -149,13 +149,12 @@ def _stream(at: Any, kind: Any, state_at: Any) -> None:
     pivot = _array(_address(state.pivot), (units,), np.float64)
     sums = _array(_address(state.sums), (4, units), np.float64)
     sketch = _array(_address(state.sketch), (BINS,), np.int64)
-    if state.bounded:
-        if state.low == -state.high:  # one comparison instead of two
-            _sweep(x, pivot, sums, None, state.high, rows)
-        else:
-            _sweep(x, pivot, sums, state.low, state.high, rows)
-    else:
+    if not state.bounded:
         _sweep(x, pivot, sums, None, None, rows)
+    elif state.low == -state.high:  # one comparison instead of two
+        _sweep(x, pivot, sums, None, state.high, rows)
+    else:
+        _sweep(x, pivot, sums, state.low, state.high, rows)
     lines, cells = x.reshape(outer, units * inner), units * inner
     place, taken = -state.seen % stride, 0
     for o in range(rows[0], outer, step):
@@ -190,13 +189,7 @@ def stream_double(at: int, state_at: int) -> None:
 
 
 def count_inside(x: Any, counts: Any, bands: Any) -> None:
-    """Count each unit's values that lie in any of some closed bands.
-
-    Args:
-        x: shape (outer, units, inner), float32 or float64, C-contiguous.
-        counts: shape (units,), float64, added to.
-        bands: shape (bands, 2), lower and upper ends; the bands do not overlap.
-    """
+    """Add to ``counts`` each unit's values of ``x`` (outer, units, inner) in closed, disjoint ``bands``."""
     outer, units, inner = x.shape
     for o in range(outer):
         for u in range(units):

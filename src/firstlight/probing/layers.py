@@ -2,22 +2,16 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
-from torch.nn.utils.parametrize import is_parametrized
+from torch.nn.utils.parametrize import is_parametrized, type_before_parametrizations
 
-from firstlight.probing.activations import (
-    DYING,
-    KINDS,
-    Saturation,
-    parameters_of_module,
-    saturation,
-)
+from firstlight.probing.activations import DYING, KINDS, PARAMETERS, Saturation, saturation
 from firstlight.probing.statistics import OPEN, Bounds, RunningStats, arranged
 from firstlight.torch_private import is_functorch_wrapped
 from firstlight.types import Floats
@@ -28,28 +22,27 @@ CONFIDENCE = 0.95
 _PASSING = (nn.Identity, nn.Flatten, nn.Unflatten)
 """Modules that hand on the numbers they are given: they are no layers."""
 
+
+def _kinds(names: str, dimensions: int) -> list[type[nn.Module]]:
+    """Return PyTorch's modules of these names for images of so many dimensions, where it has one."""
+    kinds = (getattr(nn, f"{name}{dimensions}d", None) for name in names.split())
+    return [kind for kind in kinds if kind is not None]
+
+
+_WINDOWS = (
+    "Conv ConvTranspose AvgPool MaxPool MaxUnpool LPPool "
+    "AdaptiveAvgPool AdaptiveMaxPool FractionalMaxPool"
+)
+_NORMS = "BatchNorm InstanceNorm LazyBatchNorm LazyInstanceNorm"
+
 _AXES: dict[int, tuple[type[nn.Module], ...]] = {
     -1: (
         *(nn.Linear, nn.Bilinear, nn.Embedding, nn.EmbeddingBag, nn.LayerNorm),
         *(nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention),
     ),
-    **{
-        -1 - dimensions: tuple(
-            getattr(nn, f"{kind}{dimensions}d")
-            for kind in (
-                *("Conv", "ConvTranspose", "AvgPool", "MaxPool", "MaxUnpool", "LPPool"),
-                *("AdaptiveAvgPool", "AdaptiveMaxPool"),
-                *(("FractionalMaxPool",) if dimensions > 1 else ()),
-            )
-        )
-        for dimensions in (1, 2, 3)
-    },
+    **{-1 - d: tuple(_kinds(_WINDOWS, d)) for d in (1, 2, 3)},
     # Counted from the front, since a batch may lack the positions.
-    1: (
-        *(nn.SyncBatchNorm, nn.GroupNorm),
-        *(getattr(nn, f"{kind}Norm{d}d") for kind in ("Batch", "Instance") for d in (1, 2, 3)),
-        *(getattr(nn, f"Lazy{kind}Norm{d}d") for kind in ("Batch", "Instance") for d in (1, 2, 3)),
-    ),
+    1: (nn.SyncBatchNorm, nn.GroupNorm, *(k for d in (1, 2, 3) for k in _kinds(_NORMS, d))),
 }
 """Axis of the units → modules; of all others it depends on the input."""
 
@@ -70,6 +63,7 @@ class Layer:
         tied_to: first layer that holds one of the same parameters, or None.
         calls: forward passes through it that were measured.
         samples: length of the first axis, added over the calls.
+        by_input: whether it is an activation that is not monotone, and so judged by its input.
         outputs: statistics of its outputs: Z-values of a layer with weights, or activations.
         inputs: statistics of its inputs; only of activations that are not monotone.
         gradients: statistics of the loss's derivatives by its outputs, of layers with parameters;
@@ -92,6 +86,7 @@ class Layer:
         self.calls = self.samples = 0
         self.activation: str | None = None
         self.saturation: Saturation | None = None
+        self.by_input = False
         self.bounds: Bounds = OPEN
         self.axis: int | None = None
         self.outputs: RunningStats | None = None
@@ -148,15 +143,11 @@ class Layer:
         """Mean over the optimizer's steps of ‖change of the parameters‖ / ‖parameters‖."""
         return self._update_sum / self._updates if self._updates else None
 
-    @property
-    def by_input(self) -> bool:
-        """Whether the activation is not monotone, and so judged by its input."""
-        return self.saturation is not None and len(self.saturation.bands) > 0
-
     def set_activation(self, kind: str | None, threshold: float, **own: float) -> None:
         """Take the layer for an activation of a kind, with its parameters by PyTorch's names."""
         self.activation = kind
         self.saturation = None if kind is None else saturation(kind, threshold, **own)
+        self.by_input = self.saturation is not None and len(self.saturation.bands) > 0
         if self.saturation is not None and not self.by_input:
             self.bounds = self.saturation.low, self.saturation.high
 
@@ -172,13 +163,8 @@ class Layer:
 
     def measure_input(self, x: Tensor, axis: int) -> None:
         """Add an activation's input to the statistics, and count the saturated values."""
-        if self.saturation is None:
-            return
-        self.inputs = _added(self.inputs, x, axis)
-        numbers = arranged(x, axis)
-        if self.inputs.units != numbers.shape[1]:
-            numbers = numbers.reshape(-1, 1, 1)
-        self.inputs.add_saturated(numbers, self.saturation.bands)
+        if self.saturation is not None:
+            self.inputs = _added(self.inputs, x, axis, bands=self.saturation.bands)
 
     def measure_gradient(self, gradient: Tensor, axis: int) -> None:
         """Add the loss's derivatives by an output to the statistics.
@@ -219,31 +205,32 @@ class Layer:
 
     def weight_rows(self) -> list[Row]:
         """Return one row a parameter as it is now: size, mean, std, zero and quantiles."""
-        return [_weight_row(self.name, name, value) for name, value in self.parameters.items()]
+        rows: list[Row] = []
+        for name, value in self.parameters.items():
+            stats = RunningStats(1, value.device)
+            stats.add(value.detach().reshape(-1, 1, 1))
+            row: Row = {"layer": self.name, "parameter": name, "size": stats.n, **_moments(stats)}
+            for q in (0.05, 0.25, 0.5, 0.75, 0.95):
+                row[f"quantile_{q:g}"] = stats.quantile(q) if stats.n else None
+            rows.append(row)
+        return rows
 
 
 def _moments(stats: RunningStats | None) -> Row:
     if stats is None or stats.n == 0:
-        return {"mean": None, "std": None, "zero": None}
+        return dict.fromkeys(("mean", "std", "zero"))
     one = stats.as_one_unit()
-    return {
-        "mean": float(one.mean[0]),
-        "std": float(one.std[0]),
-        "zero": int(one.zero[0]) / one.n,
-    }
-
-
-def _weight_row(layer: str, name: str, value: Tensor) -> Row:
-    stats = RunningStats(1, value.device)
-    stats.add(value.detach().reshape(-1, 1, 1))
-    row: Row = {"layer": layer, "parameter": name, "size": stats.n, **_moments(stats)}
-    for q in (0.05, 0.25, 0.5, 0.75, 0.95):
-        row[f"quantile_{q:g}"] = stats.quantile(q) if stats.n else None
-    return row
+    return {"mean": float(one.mean[0]), "std": float(one.std[0]), "zero": int(one.zero[0]) / one.n}
 
 
 def _added(
-    stats: RunningStats | None, x: Tensor, axis: int, bounds: Bounds = OPEN, *, thin: bool = False
+    stats: RunningStats | None,
+    x: Tensor,
+    axis: int,
+    bounds: Bounds = OPEN,
+    *,
+    bands: Floats | None = None,
+    thin: bool = False,
 ) -> RunningStats:
     """Return statistics with a tensor added; all units as one where their number varies."""
     numbers = arranged(x, axis)
@@ -253,6 +240,8 @@ def _added(
         stats = stats if stats.units == 1 else stats.as_one_unit()
         numbers = numbers.reshape(-1, 1, 1)
     stats.add(numbers, bounds)
+    if bands is not None:
+        stats.add_saturated(numbers, bands)
     stats.remember_layout(x, axis)
     return stats
 
@@ -282,12 +271,7 @@ def _can_be_measured(x: Tensor) -> bool:
 
 
 def find_layers(model: nn.Module, threshold: float) -> dict[nn.Module, Layer]:
-    """Return the model's layers, in its own order, each module once.
-
-    Args:
-        model: the model.
-        threshold: a value is saturated where |φ′| is at most this.
-    """
+    """Return the model's layers, in its own order; a value is saturated where |φ′| <= threshold."""
     layers: dict[nn.Module, Layer] = {}
     owners: dict[tuple[object, ...], str] = {}
     inner: set[nn.Module] = set()
@@ -298,16 +282,12 @@ def find_layers(model: nn.Module, threshold: float) -> dict[nn.Module, Layer]:
         if isinstance(module, torch.jit.ScriptModule):
             inner.update(each for each in module.modules() if each is not module)
         elif is_parametrized(module):
-            inner.update(_parametrizations(module).modules())
+            inner.update(module.get_submodule("parametrizations").modules())
         if module in layers:
             layers[module].names.append(name)
         elif _is_layer(module):
             layers[module] = _layer(name, module, threshold, owners)
     return layers
-
-
-def _parametrizations(module: nn.Module) -> nn.ModuleDict:
-    return cast(nn.ModuleDict, module.parametrizations)
 
 
 def _is_layer(module: nn.Module) -> bool:
@@ -323,21 +303,19 @@ def _is_layer(module: nn.Module) -> bool:
 def _layer(
     name: str, module: nn.Module, threshold: float, owners: dict[tuple[object, ...], str]
 ) -> Layer:
-    layer = Layer(name or "(model)", _kind(module))
+    # A scripted module has the name of what it was made from.
+    kind = getattr(module, "original_name", None) or type_before_parametrizations(module).__name__
+    layer = Layer(name or "(model)", str(kind))
     for label, value in _own_parameters(module):
         layer.parameters[label] = value
         owner = owners.setdefault(_identity(value), layer.name)
         if owner != layer.name and layer.tied_to is None:
             layer.tied_to = owner
-    kind = next((KINDS[c] for c in type(module).__mro__ if c in KINDS), None)
-    layer.set_activation(kind, threshold, **parameters_of_module(kind, module))
+    phi = next((KINDS[c] for c in type(module).__mro__ if c in KINDS), None)
+    own = {name: float(getattr(module, name)) for name in PARAMETERS.get(phi or "", ())}
+    layer.set_activation(phi, threshold, **own)
     layer.axis = next((axis for axis, kinds in _AXES.items() if isinstance(module, kinds)), None)
     return layer
-
-
-def _kind(module: nn.Module) -> str:
-    name = getattr(module, "original_name", None) or type(module).__name__
-    return str(name).removeprefix("Parametrized") if is_parametrized(module) else str(name)
 
 
 def _own_parameters(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -350,7 +328,8 @@ def _own_parameters(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
         return
     yield from module.named_parameters(recurse=False)
     if is_parametrized(module):
-        yield from _parametrizations(module).named_parameters("parametrizations")
+        inside = module.get_submodule("parametrizations")
+        yield from inside.named_parameters("parametrizations")
 
 
 def _identity(x: Tensor) -> tuple[object, ...]:
@@ -358,8 +337,3 @@ def _identity(x: Tensor) -> tuple[object, ...]:
     if is_lazy(x) or x.numel() == 0 or x.layout != torch.strided or x.device.type == "meta":
         return (id(x),)
     return (x.data_ptr(), x.dtype, tuple(x.shape), tuple(x.stride()))
-
-
-def default_axis(shape: tuple[int, ...]) -> int:
-    """Return where units lie if nothing is known: last, or after the batch of images or volumes."""
-    return -1 if len(shape) < 4 else 1 - len(shape)

@@ -1,7 +1,6 @@
 """Gradients and updates of a model's parameters, measured by hooks that are taken away again."""
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -70,42 +69,36 @@ class ParameterWatch:
             hooks = self._hooks[layer] = [_GradientHook(layer, name) for name in layer.parameters]
         for hook in hooks:
             hook.expecting = True
-            if not hook.registered:
-                self._register(hook, layer.parameters[hook.name])
-
-    def _register(self, hook: "_GradientHook", value: Tensor) -> None:
-        if value.requires_grad and not is_lazy(value):  # a frozen one may be unfrozen later
-            handle = value.register_post_accumulate_grad_hook(hook.measure)  # type: ignore[no-untyped-call]  # PyTorch leaves it so
-            self._handles.append(handle)
-            hook.registered = True
-
-    def _tensors(self) -> Iterator[Tensor]:
-        return (v for layer in self._layers for v in layer.parameters.values() if not is_lazy(v))
+            if hook.registered:
+                continue
+            value = layer.parameters[hook.name]
+            if value.requires_grad and not is_lazy(value):  # a frozen one may be unfrozen later
+                handle = value.register_post_accumulate_grad_hook(hook.measure)  # type: ignore[no-untyped-call]  # PyTorch leaves it so
+                self._handles.append(handle)
+                hook.registered = True
 
     def _copy(self) -> None:
         with disable_torch_function():
-            for value in self._tensors():
-                self._before[id(value)] = value.detach().clone()
+            for value in (v for layer in self._layers for v in layer.parameters.values()):
+                if not is_lazy(value):
+                    self._before[id(value)] = value.detach().clone()
 
     def step(self) -> None:
         """Compare the parameters with the copy, if there is one, and add up the ratios."""
         with disable_torch_function():
             for layer in self._layers:
-                self._compare(layer)
+                change = size = 0.0
+                for value in layer.parameters.values():
+                    before = self._before.get(id(value))
+                    if before is not None and before.shape == value.shape:
+                        change += _square(value.detach() - before)
+                        size += _square(before)
+                if size > 0:
+                    layer.add_update(math.sqrt(change / size))
         if self._optimizer is None:
             self._copy()
         else:
             self._before.clear()
-
-    def _compare(self, layer: Layer) -> None:
-        change = size = 0.0
-        for value in layer.parameters.values():
-            before = self._before.get(id(value))
-            if before is not None and before.shape == value.shape:
-                change += _square(value.detach() - before)
-                size += _square(before)
-        if size > 0:
-            layer.add_update(math.sqrt(change / size))
 
 
 class _GradientHook:

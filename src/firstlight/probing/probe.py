@@ -1,7 +1,6 @@
 """The probe: hooks that measure every layer while a model runs, and leave it as it was."""
 
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any, Self
 
 import torch
@@ -9,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn.modules import module as nn_module
 from torch.utils.module_tracker import ModuleTracker
 
-from firstlight.probing.activations import FunctionMode, may_call_functions, parameters_of_call
-from firstlight.probing.layers import Layer, Row, default_axis, find_layers, first_tensor
+from firstlight.probing.activations import PARAMETERS, FunctionMode, may_call_functions
+from firstlight.probing.layers import Layer, Row, find_layers, first_tensor
 from firstlight.probing.parameters import ParameterWatch, gradients_due
 from firstlight.torch_private import current_function_mode, disable_torch_function
 
@@ -157,19 +156,11 @@ class Probe:
             self._handles.append(nn_module.register_module_forward_hook(self._after_module))
             self._parameters.open()
         except BaseException:
-            self._close()
+            self.__exit__()
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._close()
-
-    def _close(self) -> None:
+    def __exit__(self, *error: object) -> None:
         self._leave_mode()
         while self._handles:
             self._handles.pop().remove()
@@ -179,9 +170,7 @@ class Probe:
     @property
     def layers(self) -> dict[str, Layer]:
         """Name → layer: those that ran, in the order of their first run, then the others."""
-        return self._called | {
-            layer.name: layer for layer in self._layers.values() if layer.name not in self._called
-        }
+        return self._called | {layer.name: layer for layer in self._layers.values()}
 
     def table(self) -> list[Row]:
         """Return one row a layer; None where a quantity does not apply or nothing was seen.
@@ -275,10 +264,8 @@ class Probe:
     def _end_pass(self) -> None:
         """Count a forward pass of the whole model, and decide what is measured in the next."""
         if self._not_called is None:
-            called = set(self._called.values())
-            self._not_called = [
-                v for v in self._layers.values() if v.parameters and v not in called
-            ]
+            ran, held = set(self._called.values()), self._layers.values()
+            self._not_called = [layer for layer in held if layer.parameters and layer not in ran]
         if self._gradients and self._measuring and self._gradients_due:
             for layer in self._not_called:
                 self._parameters.expect(layer)
@@ -333,7 +320,8 @@ class Probe:
             axis = axis - x.ndim if axis >= 0 else axis
             if -x.ndim <= axis < 0:
                 return axis
-        return default_axis(x.shape)
+        # Where nothing is known: last, or after the batch of images or volumes.
+        return -1 if x.ndim < 4 else 1 - x.ndim
 
     def _function(self, kind: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Call an activation function and measure it, if a module of the model called it."""
@@ -357,7 +345,10 @@ class Probe:
             outer = self._names[module]
             name = f"{outer}.{kind}#{number}" if outer else f"{kind}#{number}"
             layer = self._functions[module, kind, number] = Layer(name, kind)
-            layer.set_activation(kind, self._threshold, **parameters_of_call(kind, args, kwargs))
+            names = PARAMETERS.get(kind, ())
+            given = dict(zip(names, args[1:], strict=False)) | kwargs
+            own = {name: float(given[name]) for name in names if name in given}
+            layer.set_activation(kind, self._threshold, **own)
         return layer
 
 

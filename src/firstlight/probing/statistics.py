@@ -31,12 +31,7 @@ _PLAIN, _STRIDED = (Tensor, torch.nn.Parameter), torch.strided
 
 
 def arranged(x: Tensor, axis: int) -> Tensor:
-    """Return ``x`` as (outer, units, inner), contiguous: no copy is made where it can be avoided.
-
-    Args:
-        x: any shape.
-        axis: where the units lie, counted from the end (below 0).
-    """
+    """Return ``x`` as (outer, units, inner), contiguous, uncopied where possible; ``axis`` < 0."""
     x, shape = x.detach(), x.shape
     if not shape:
         return x.reshape(1, 1, 1)
@@ -159,7 +154,7 @@ class RunningStats:
     @property
     def std(self) -> Floats:
         """Standard deviation of each unit about its mean (divided by n), shape (units,)."""
-        n = self.n or math.nan
+        n = float(self.n or math.nan)
         first, second = _numpy(self._sums[0]) / n, _numpy(self._sums[1]) / n
         with np.errstate(invalid="ignore", over="ignore"):  # infinite values leave no deviation
             return np.sqrt(np.maximum(second - first**2, 0.0))

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch.utils.data import Dataset
 
-from firstlight.guard import Snapshot
+from firstlight.guard.snapshot import Snapshot
 from firstlight.ranges.batches import Budget, Make, Samples, budget
 from firstlight.ranges.curve.read import Curve, Direction
 from firstlight.ranges.trainable import (

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from firstlight import seeds
-from firstlight.guard import Snapshot
+from firstlight.guard.snapshot import Snapshot
 from firstlight.ranges.curve.read import Curve
 from firstlight.ranges.trainable import ModelStep, Step, StepProgress, Trainable, why_stopped
 from firstlight.types import Floats

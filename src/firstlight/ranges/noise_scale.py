@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from firstlight.guard import restored
+from firstlight.guard.snapshot import restored
 from firstlight.ranges.batches import Batch, Budget, Samples
 from firstlight.ranges.trainable import call, on_device, precision
 from firstlight.record import Fact

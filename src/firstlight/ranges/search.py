@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
-from firstlight.guard import Snapshot
+from firstlight.guard.snapshot import Snapshot
 from firstlight.ranges.algorithm import BlockName
 from firstlight.ranges.batch_range import LARGEST, SMALLEST, Trainings, normalized, with_micro_batch
 from firstlight.ranges.batches import Make, Samples, budget

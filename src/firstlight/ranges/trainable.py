@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from firstlight.guard import Snapshot
+from firstlight.guard.snapshot import Snapshot
 from firstlight.train.loop import Loss, accumulate, map_tensors
 
 Step = Callable[[Any, float], Any]
@@ -108,7 +108,8 @@ class ModelStep:
 
     def has_batch_norm(self) -> bool:
         """Say whether a layer normalizes over the samples of a batch."""
-        return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.model.modules())
+        kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+        return any(isinstance(module, kinds) for module in self.model.modules())
 
 
 class Trainable(Snapshot):

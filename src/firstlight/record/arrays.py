@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -76,8 +76,9 @@ class Arrays(Table[Array]):
         values = np.full((*shape, *inner), np.nan if not whole else 0, dtype=float)
         values = values.astype(longest.values.dtype) if whole else values
         for entry in entries:
-            place = tuple(labels[d].index(entry.coords[d]) for d in labels)
-            values[(*place, *(slice(n) for n in entry.value.values.shape))] = entry.value.values
+            place: list[Any] = [labels[d].index(entry.coords[d]) for d in labels]
+            place += [slice(n) for n in entry.value.values.shape]
+            values[tuple(place)] = entry.value.values
         inside = {axis: list(found) for axis, found in longest.labels.items()}
         dims = (*labels, *longest.axes)
         return xr.DataArray(values, dims=dims, coords={**labels, **inside}, name=measure)

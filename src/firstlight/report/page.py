@@ -15,7 +15,8 @@ from firstlight.errors import ConfigError, RecordError
 from firstlight.plotting import to_svg
 from firstlight.record import RECORD_FILE, Fact, Label, Record, Verdict, load
 from firstlight.record.files import write_atomically
-from firstlight.studies import REGISTRY, Study, study_of
+from firstlight.studies import REGISTRY, study_of
+from firstlight.studies.study import Study
 
 PAGE_FILE = "index.html"
 

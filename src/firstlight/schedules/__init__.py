@@ -5,7 +5,7 @@ from firstlight.schedules.cycles import triangle as triangle
 from firstlight.schedules.cycles import triangle2 as triangle2
 from firstlight.schedules.cycles import whole_cycles as whole_cycles
 from firstlight.schedules.sampler import CyclicBatchSampler as CyclicBatchSampler
-from firstlight.schedules.scheduler import SampleScheduler as SampleScheduler
+from firstlight.schedules.sampler import SampleScheduler as SampleScheduler
 from firstlight.schedules.shapes import Schedule as Schedule
 from firstlight.schedules.shapes import constant as constant
 from firstlight.schedules.shapes import coupled_batch_size as coupled_batch_size

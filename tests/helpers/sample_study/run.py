@@ -1,14 +1,14 @@
 """Draw accuracies at random, with known means."""
 
 import numpy as np
-from sample_study.config import SampleConfig
-from sample_study.labels import CRITERIA
 
 from firstlight import stats
 from firstlight.context import Context
 from firstlight.record import Array, Arrays, Fact, Facts
 from firstlight.seeds import generator
 from firstlight.studies.study import Results
+from sample_study.config import SampleConfig
+from sample_study.labels import CRITERIA
 
 
 def run(config: SampleConfig, context: Context) -> Results:

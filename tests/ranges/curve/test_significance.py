@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_ind
 
-from firstlight.ranges.curve.significance import monotone_p, permutation_p, repeats_p
+from firstlight.ranges.curve.features import monotone_p, permutation_p, repeats_p
 from firstlight.seeds import generator
 
 

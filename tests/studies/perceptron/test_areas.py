@@ -8,7 +8,7 @@ import pytest
 from scipy import integrate
 
 from firstlight.record import Fact
-from firstlight.studies.perceptron import areas
+from firstlight.studies.perceptron import run as areas
 
 EDGES = [[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1], [1, 1], [-1, -1], [1, -1], [-1, 1], [1e-300, -1]]
 WEIGHTS = np.vstack([EDGES, np.random.default_rng(0).normal(size=(25, 2))])
@@ -22,7 +22,9 @@ def decides(weights: Any, points: Any) -> Any:
 def test_area_equals_monte_carlo() -> None:
     truth = POINTS[:, 0] > POINTS[:, 1]
     shares = (decides(WEIGHTS, POINTS) == truth[:, None]).mean(axis=0)
-    np.testing.assert_allclose(areas.accuracy(WEIGHTS), shares, atol=5 * 0.5 / np.sqrt(len(POINTS)))
+    np.testing.assert_allclose(
+        areas.exact_accuracy(WEIGHTS), shares, atol=5 * 0.5 / np.sqrt(len(POINTS))
+    )
 
 
 @pytest.mark.parametrize("w", WEIGHTS[:20].tolist(), ids=str)
@@ -38,15 +40,15 @@ def test_area_equals_numerical_integration(w: list[float]) -> None:
 
     kink = -w[1] / w[0] if w[0] and 0 < -w[1] / w[0] < 1 else 0.5
     value = integrate.quad(right, 0, 1, points=[kink], epsabs=1e-9)[0]
-    assert areas.accuracy([w])[0] == pytest.approx(value, abs=1e-7)
+    assert areas.exact_accuracy([w])[0] == pytest.approx(value, abs=1e-7)
 
 
 def test_area_equals_the_closed_form() -> None:
     t = np.array([1e-9, 0.2, 1.0, 1.5, 40.0])
     error = np.where(t <= 1, (1 - t) / 2, (1 - 1 / t) / 2)
     weights = np.stack([t, -np.ones_like(t)], axis=1)
-    np.testing.assert_allclose(areas.accuracy(weights), 1 - error, rtol=1e-14)
-    np.testing.assert_allclose(areas.accuracy(-3 * weights), error, atol=1e-15)
+    np.testing.assert_allclose(areas.exact_accuracy(weights), 1 - error, rtol=1e-14)
+    np.testing.assert_allclose(areas.exact_accuracy(-3 * weights), error, atol=1e-15)
 
 
 def test_accuracy_on_points_counts_them() -> None:
@@ -91,8 +93,8 @@ def test_off_center_of_known_lines() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: areas.accuracy([1.0, 2.0, 3.0]), r"expected shape \(\.\.\., 2\)"),
-        (lambda: areas.below([-1.0, 0.5]), "coordinates of at least 0"),
+        (lambda: areas.exact_accuracy([1.0, 2.0, 3.0]), r"expected shape \(\.\.\., 2\)"),
+        (lambda: areas.share_below([-1.0, 0.5]), "coordinates of at least 0"),
         (lambda: areas.disagreements([[1.0, 1.0]]), "R >= 2"),
     ],
 )

@@ -12,12 +12,12 @@ from firstlight.ranges.curve.features import (
     Features,
     after_minimum,
     features,
+    has_descent,
     minimum_region,
     truncated_ends,
     valley,
 )
 from firstlight.ranges.curve.points import LARGEST, Points, points
-from firstlight.ranges.curve.significance import has_descent
 from firstlight.ranges.curve.spline import FEW, Fit, smoother
 from firstlight.record import Fact
 from firstlight.seeds import generator

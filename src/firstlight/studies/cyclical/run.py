@@ -15,7 +15,8 @@ from firstlight import seeds, stats
 from firstlight.context import Context
 from firstlight.data import Dataset
 from firstlight.data.split import sizes
-from firstlight.ranges import Bounds, algorithm, read_curve
+from firstlight.ranges import algorithm
+from firstlight.ranges.curve.read import Bounds, read_curve
 from firstlight.record import Array, Arrays, Fact, Facts
 from firstlight.record.store import TrialResult
 from firstlight.studies.cyclical import trials

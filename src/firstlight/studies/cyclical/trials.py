@@ -14,12 +14,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from firstlight import ranges, seeds
+from firstlight import seeds
 from firstlight.context import Context
 from firstlight.data import Dataset
 from firstlight.data.batches import Loader, shuffled
 from firstlight.data.split import Split, split, standardized
 from firstlight.models.minigooglenet import MiniGoogLeNet, resized
+from firstlight.ranges.batch_range import batch_size
+from firstlight.ranges.lr_range import learning_rate
+from firstlight.ranges.noise_scale import gradient_noise_scale
+from firstlight.ranges.trainable import ModelStep
 from firstlight.record.store import TrialResult
 from firstlight.schedules.cycles import exp_range
 from firstlight.schedules.sampler import CyclicBatchSampler
@@ -139,14 +143,14 @@ def sgd(model: nn.Module, config: CyclicalConfig, rate: float) -> torch.optim.SG
 @contextmanager
 def _step(
     config: CyclicalConfig, repeat: int, rate: float, updates: int, size: int, context: Context
-) -> Iterator[ranges.ModelStep]:
+) -> Iterator[ModelStep]:
     """Yield a repeat's network with its optimizer, made fast as far as so many updates pay for."""
     model = network(config, repeat, context.device)
     optimizer = sgd(model, config, rate)
     example = images(context.images(), config, context.device).train[0][: config.micro_batch]
     path = choose(model, example, optimizer=optimizer, samples=updates * size)
     with use(path, model, optimizer) as forward:
-        yield ranges.ModelStep(
+        yield ModelStep(
             model, optimizer, functional.cross_entropy, micro_batch=config.micro_batch,
             forward=forward,
         )  # fmt: skip
@@ -166,13 +170,11 @@ def range_trial(spec: RangeTrial, context: Context, tick: Tick) -> TrialResult:
     loader = Loader(x, y, config.batch_size, config.seed, "range", spec.repeat)
     if spec.test == "ramp":
         total = max(5, round(config.ramp_epochs * passed))
-        test = partial(
-            ranges.learning_rate, low=config.rate_low, high=config.rate_high, steps=total
-        )
+        test = partial(learning_rate, low=config.rate_low, high=config.rate_high, steps=total)
     else:
         steps = max(1, round(config.range_epochs * passed / len(rates)))
         total = steps * len(rates)
-        test = partial(ranges.learning_rate, mode=config.range_mode, candidates=rates, steps=steps)
+        test = partial(learning_rate, mode=config.range_mode, candidates=rates, steps=steps)
     with _step(config, spec.repeat, 1.0, total, config.batch_size, context) as step:
         curve = test(step, loader, progress=_count(tick, total))
     result = TrialResult()
@@ -191,7 +193,7 @@ def batch_trial(spec: BatchTrial, context: Context, tick: Tick) -> TrialResult:
         length = {"epochs": config.batch_epochs}
         updates = max(1, round(config.batch_epochs * len(data[0]) / size))
     with _step(config, spec.repeat, spec.rate, updates, size, context) as step:
-        curve = ranges.batch_size(
+        curve = batch_size(
             step, data, lr=spec.rate, sizes=[size], micro_batch=min(config.micro_batch, size),
             seed=seeds.integer(config.seed, "batch size", spec.repeat),
             progress=_count(tick, updates), **length,
@@ -297,7 +299,7 @@ def _noise(model: nn.Module, parts: Split, config: CyclicalConfig) -> float:
     """Return the gradient noise scale on the training images, NaN if it is not determined."""
     small = config.micro_batch
     big = max(2, min(NOISE_SAMPLES, len(parts.train[0])) // small) * small
-    scale = ranges.gradient_noise_scale(
+    scale = gradient_noise_scale(
         model, functional.cross_entropy, parts.train,
         small=small, big=big, draws=NOISE_DRAWS, seed=config.seed,
     ).scale  # fmt: skip

@@ -10,7 +10,7 @@ from scipy import stats as scipy_stats
 
 from firstlight import stats
 from firstlight.context import Context
-from firstlight.meanfield import Prediction, propagate
+from firstlight.meanfield.theory import Prediction, propagate
 from firstlight.record import Array, Arrays, Fact, Facts, Label
 from firstlight.studies.initialization import labels
 from firstlight.studies.initialization.config import InitializationConfig

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from firstlight.models import LeNet5
+from firstlight.models.lenet5 import LeNet5
 from firstlight.studies.regularization.labels import SOURCES
 from firstlight.train.evaluation import evaluate, modes_kept
 from firstlight.types import Floats, Numbers

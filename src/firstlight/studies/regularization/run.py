@@ -16,7 +16,7 @@ from firstlight import seeds, stats
 from firstlight.context import Context
 from firstlight.data.batches import count, shuffled
 from firstlight.data.split import Split, split_of, standardized
-from firstlight.models import LeNet5
+from firstlight.models.lenet5 import LeNet5
 from firstlight.record import Array, Arrays, Fact, Facts, Label
 from firstlight.record.store import TrialResult
 from firstlight.schedules.shapes import one_cycle

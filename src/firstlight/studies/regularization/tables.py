@@ -115,9 +115,10 @@ SHEETS = (
         ["Pair", "Test accuracy", "Test loss", "McNemar’s p"],
         partial(_rows, columns=DIFFERENCES),
         lambda record: (
-            f"First minus second, paired over seeds, n = {record.config['seeds']}. McNemar’s exact "
-            "test compares two trained networks image by image; the p-values of the seeds share the "
-            "test images and are combined by a rule that holds under any dependence (Rüger 1978)."
+            f"First minus second, paired over seeds, n = {record.config['seeds']}, with the 95 % "
+            "interval. McNemar’s exact test compares two trained networks image by image; the p-values "
+            "of the seeds share the test images and are combined by a rule that holds under any "
+            "dependence (Rüger 1978)."
         ),
         lambda record: record.facts.has("difference"),
     ),

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from firstlight.init.activations import DEFAULT, NO_ACTIVATION, next_activations
-from firstlight.init.layers import layer_weights
+from firstlight.init.layers import DEFAULT, NO_ACTIVATION, layer_weights, next_activations
 from init_models import Net, draw, mlp, source
 
 
