@@ -9,7 +9,7 @@ import pytest
 
 import house
 from firstlight.studies import REGISTRY
-from firstlight.studies.cyclical.labels import POLICIES
+from firstlight.studies.cyclical.labels import POLICY
 from firstlight.studies.regularization.labels import ARMS
 
 MODULES = sorted(house.modules())
@@ -124,7 +124,7 @@ def test_the_arms_are_named_once(arm: object) -> None:
     assert labels_defined(arm.short) == ["labels.py"]  # type: ignore[attr-defined]  # its label
 
 
-@pytest.mark.parametrize("policy", POLICIES.values(), ids=str)
+@pytest.mark.parametrize("policy", POLICY.values(), ids=str)
 def test_the_policies_are_named_once(policy: object) -> None:
     assert labels_defined(policy.short) == ["labels.py"]  # type: ignore[attr-defined]  # its label
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from firstlight.ensemble.codegen.blocks import Code
+from firstlight.ensemble.codegen.llvm import Code
 
 
 def test_compiled_code_is_kept_and_a_locked_or_broken_cache_is_no_error(tmp_path: Path) -> None:

@@ -137,10 +137,10 @@ def _backend(
 ) -> tuple[Callable[[Chunk, Callable[[int], None]], tuple[int, float]], str, str | None]:
     """Return what trains a chunk, its name, and why it is not the kernel where that was wanted."""
     # LLVM's library is loaded where it is needed only, and so is PyTorch: they are large.
-    from firstlight.ensemble.codegen import blocks
+    from firstlight.ensemble.codegen import blocks, network
 
     elsewhere = None if device == "cpu" else f"the kernel runs on the cpu, not {device}"
-    refusal = elsewhere or blocks.refusal(plan)
+    refusal = elsewhere or network.refusal(plan)
     if wanted == "kernel" and refusal is not None:
         raise ValueError(f"backend: {refusal}; use backend='torch'")
     if wanted != "torch" and refusal is None:

@@ -195,7 +195,7 @@ def train(
     """Train one classifier on each of R training sets: w += rate·y·x wherever y(w·x) <= margin.
 
     Every product and sum is rounded by itself, in the order of a plain loop, so the result of a
-    set depends neither on its neighbours nor on the number of threads. A library that fuses
+    set depends neither on its neighbors nor on the number of threads. A library that fuses
     multiplication and addition may differ in the last bits.
 
     Args:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,8 @@ class Saturation:
             then ``low`` and ``high`` are infinite.
     """
 
-    low: float = -math.inf
-    high: float = math.inf
+    low: float = -inf
+    high: float = inf
     bands: Floats = field(default_factory=lambda: np.empty((0, 2)))
 
 
@@ -89,10 +90,7 @@ def saturation(kind: str, threshold: float, **own: float) -> Saturation | None:
         raise ValueError(f"saturation: expected a threshold in (0, 0.25), got {threshold}")
     if kind in _SLOPES:
         return Saturation(bands=_bands(_SLOPES[kind], threshold))
-    if kind not in _MONOTONE:
-        return None
-    low, high = _MONOTONE[kind](threshold, own)
-    return Saturation(low, high)
+    return Saturation(*_MONOTONE[kind](threshold, own)) if kind in _MONOTONE else None
 
 
 def _sigmoid(t: float, own: dict[str, float]) -> tuple[float, float]:
@@ -104,21 +102,18 @@ _SELU = 1.0507009873554805 * 1.6732632423543772
 """Scale times α of the SELU (Klambauer and others 2017, section 2)."""
 
 _MONOTONE: dict[str, Callable[[float, dict[str, float]], tuple[float, float]]] = {
-    "relu": lambda t, own: (0.0, math.inf),
+    "relu": lambda t, own: (0.0, inf),
     "relu6": lambda t, own: (0.0, 6.0),
-    "leaky_relu": lambda t, own: (
-        0.0 if abs(own.get("negative_slope", 0.01)) <= t else -math.inf,
-        math.inf,
-    ),
-    "elu": lambda t, own: (min(t - own.get("alpha", 1.0), 0.0), math.inf),
-    "selu": lambda t, own: (min(t - _SELU, 0.0), math.inf),
-    "celu": lambda t, own: (own.get("alpha", 1.0) * (t - 1), math.inf),
-    "softplus": lambda t, own: (-math.log1p(-t) / own.get("beta", 1.0), math.inf),
+    "leaky_relu": lambda t, own: (0.0 if abs(own.get("negative_slope", 0.01)) <= t else -inf, inf),
+    "elu": lambda t, own: (min(t - own.get("alpha", 1.0), 0.0), inf),
+    "selu": lambda t, own: (min(t - _SELU, 0.0), inf),
+    "celu": lambda t, own: (own.get("alpha", 1.0) * (t - 1), inf),
+    "softplus": lambda t, own: (-math.log1p(-t) / own.get("beta", 1.0), inf),
     "tanh": lambda t, own: (-math.sqrt(1 - t), math.sqrt(1 - t)),
     "sigmoid": _sigmoid,
     "hardtanh": lambda t, own: (own.get("min_val", -1.0), own.get("max_val", 1.0)),
-    "hardsigmoid": lambda t, own: (0.0, 1.0) if t < 1 / 6 else (math.inf, -math.inf),
-    "logsigmoid": lambda t, own: (-math.inf, math.log1p(-t)),
+    "hardsigmoid": lambda t, own: (0.0, 1.0) if t < 1 / 6 else (inf, -inf),
+    "logsigmoid": lambda t, own: (-inf, math.log1p(-t)),
     "softsign": lambda t, own: (math.sqrt(t) - 1, 1 - math.sqrt(t)),
 }
 """Kind → lowest and highest output at which |φ′| is at most t, by the activation's parameters."""
@@ -141,7 +136,7 @@ def _bands(slope: Callable[[Floats], Floats], threshold: float) -> Floats:
     """Return the closed bands of inputs in [−∞, 20] where |φ′| <= threshold, edges to 1e-9."""
     grid = np.linspace(-40.0, 20.0, 6001)
     small = np.abs(slope(grid)) <= threshold
-    edges = [-math.inf] if small[0] else []
+    edges = [-inf] if small[0] else []
     for i in np.flatnonzero(small[1:] != small[:-1]):
         a, b, before = grid[i], grid[i + 1], small[i]
         while b - a > 1e-9:
@@ -168,6 +163,5 @@ class FunctionMode(TorchFunctionMode):
 
 def may_call_functions(module: nn.Module) -> bool:
     """Say whether a module may call activation functions: PyTorch's own do not, but for a few."""
-    if isinstance(module, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer):
-        return True
-    return not type(module).__module__.startswith("torch.nn.modules.")
+    calls = isinstance(module, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer)
+    return calls or not type(module).__module__.startswith("torch.nn.modules.")

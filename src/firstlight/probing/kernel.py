@@ -122,8 +122,7 @@ _array: Any = numba.carray  # type: ignore[attr-defined]
 STATE = np.dtype(
     [
         *((name, np.int64) for name in ("rows", "seen", "n", "step", "stride")),
-        *((name, np.int64) for name in ("outer", "units", "inner")),
-        *((name, np.int64) for name in ("pivot", "sums", "sketch")),
+        *((name, np.int64) for name in ("outer", "units", "inner", "pivot", "sums", "sketch")),
         *((name, np.float64) for name in ("low", "high")),
         ("bounded", np.bool_),
     ],

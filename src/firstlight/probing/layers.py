@@ -250,12 +250,11 @@ def first_tensor(value: Any) -> Tensor | None:
     """Return the first dense tensor of real numbers in a value, tuple, list or dictionary."""
     if isinstance(value, Tensor):
         return value if _can_be_measured(value) else None
-    inside: Any = ()
     if isinstance(value, Mapping):
-        inside = value.values()
-    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        inside = value
-    return next((x for each in inside if (x := first_tensor(each)) is not None), None)
+        value = list(value.values())
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        return None
+    return next((x for each in value if (x := first_tensor(each)) is not None), None)
 
 
 def _can_be_measured(x: Tensor) -> bool:
@@ -328,8 +327,7 @@ def _own_parameters(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
         return
     yield from module.named_parameters(recurse=False)
     if is_parametrized(module):
-        inside = module.get_submodule("parametrizations")
-        yield from inside.named_parameters("parametrizations")
+        yield from module.get_submodule("parametrizations").named_parameters("parametrizations")
 
 
 def _identity(x: Tensor) -> tuple[object, ...]:

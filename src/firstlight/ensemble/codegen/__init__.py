@@ -1,7 +1,7 @@
 """Writes the machine code that trains an ensemble: a program with every weight by name, for LLVM.
 
-``plan`` says what is constant in it, ``vector`` writes arithmetic on one number of each network,
-``network`` one update, ``program`` the whole training, ``blocks`` compiles, caches and runs it.
+``plan`` says what is constant in it, ``llvm`` writes arithmetic on one number of each network and
+compiles, ``network`` writes one update, ``blocks`` the whole training, and runs it.
 
 Why not numba: the same training written for numba (``benchmarks/ensemble_numba.py``: lanes of
 networks, shuffle and threads inside one compiled function, ReLU and Adam only) reaches 0.86 of this

@@ -1,110 +1,34 @@
-"""Train networks in blocks of one vector's width, one block a thread, in machine code."""
+"""Train networks in blocks, one network a lane and one block a thread, by one LLVM function.
 
-import contextlib
-import ctypes
-import hashlib
-import re
+Per update: the next places of every network's shuffle are drawn and their samples gathered; each
+sample goes forward and back through code in which every weight has a name; then the optimizer. No
+layer loop, no temporary array: activations stay in registers, weights in the first-level cache.
+"""
+
+import platform
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import llvmlite
-import llvmlite.binding as llvm
 import numpy as np
+from llvmlite import ir
 from numpy.typing import NDArray
 
-from firstlight.ensemble.codegen.network import sign_known
+from firstlight.ensemble.codegen.llvm import I32, I64, WIDTH, Code, Variable, Vector, Writer
+from firstlight.ensemble.codegen.network import (
+    Sample,
+    backpropagate,
+    forward,
+    indices,
+    update,
+)
 from firstlight.ensemble.codegen.plan import Chunk, Plan
-from firstlight.ensemble.codegen.program import build
-from firstlight.ensemble.shuffle import initial_state
-from firstlight.record.files import write_atomically
+from firstlight.ensemble.shuffle import INCREMENT, MULTIPLIER, initial_state
 from firstlight.types import Numbers
-
-LARGEST = 600
-"""Parameters of the largest network for which code is written out, weight by weight."""
-VERSION = 1  # of the cached code; to be raised when the calling convention changes
-
-
-@cache
-def _initialize() -> None:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-
-
-def _attributes(text: str) -> str:
-    """Return the module with every function allowed to use the widest registers.
-
-    LLVM avoids 64-byte registers by default, because some processors lower their clock for them;
-    here nearly every instruction uses them, so the program gains.
-    """
-    text = re.sub(r'^(define void @"\w+"\([^)]*\))', r"\1 #0", text, flags=re.MULTILINE)
-    return f'{text}\nattributes #0 = {{ nounwind alignstack=64 "stackrealign" "prefer-vector-width"="512" }}\n'
-
-
-class Code:
-    """Compiled functions, alive as long as this object.
-
-    Args:
-        text: LLVM's text of a module.
-        folder: where compiled code is kept between runs; a folder that cannot be written is no
-            error, the code is then compiled in each run.
-    """
-
-    def __init__(self, text: str, folder: Path | None = None) -> None:
-        _initialize()
-        cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-        # MCJIT takes ownership of the machine it is given, so each module has a new one.
-        target = llvm.Target.from_triple(llvm.get_process_triple())
-        machine = target.create_target_machine(cpu=cpu, features=features, opt=3, jit=True)
-        text = _attributes(text)
-        key = (text, llvmlite.__version__, cpu, VERSION, features)
-        name = hashlib.sha256(repr(key).encode()).hexdigest()
-        self._path = None if folder is None else folder / f"{name}.o"
-        module = llvm.parse_assembly(text)
-        module.verify()
-        stored = self._stored()
-        self.cached = stored is not None
-        if stored is None:
-            options = llvm.create_pipeline_tuning_options(speed_level=3)
-            passes = llvm.create_pass_builder(machine, options)
-            passes.getModulePassManager().run(module, passes)
-        self._engine = llvm.create_mcjit_compiler(module, machine)
-        self._engine.set_object_cache(self._keep, lambda _module: stored)
-        self._engine.finalize_object()
-
-    def _stored(self) -> bytes | None:
-        """Return the code that is kept, if it is whole."""
-        if self._path is not None:
-            with contextlib.suppress(OSError):
-                raw = self._path.read_bytes()
-                if hashlib.sha256(raw[32:]).digest() == raw[:32]:
-                    return raw[32:]
-        return None
-
-    def _keep(self, _module: Any, content: bytes) -> None:
-        if self._path is not None:
-            with contextlib.suppress(OSError):
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(self._path, hashlib.sha256(content).digest() + content)
-
-    def function(self, name: str, arguments: int) -> Any:
-        """Return a function of that many 64-bit arguments; calling it releases Python's lock."""
-        kind = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * arguments)
-        return kind(self._engine.get_function_address(name))
-
-
-def refusal(plan: Plan) -> str | None:
-    """Return why the kernel cannot train such networks, or None where it can."""
-    count = plan.network.parameters
-    if count > LARGEST:
-        return f"the kernel trains networks of at most {LARGEST} parameters, these have {count}"
-    if not sign_known(plan.network):
-        return f"the kernel needs a slope of at least 0, got {plan.network.slope}"
-    return None
 
 
 def aligned(*shape: int, dtype: Any) -> Numbers:
@@ -217,3 +141,191 @@ def train(
         for networks in pool.map(work, jobs):
             finished(networks)
     return int((~living).sum()), perf_counter() - started
+
+
+SIDE_BY_SIDE = 2
+"""Samples that go through the network together: they share the loads of the weights."""
+
+_FLUSH = 0x8040
+"""In x86's MXCSR register: results below the normal range become zero, and so do operands."""
+
+
+def build(plan: Plan) -> str:
+    """Return the LLVM text of a module with the functions ``train`` and ``alive`` of a plan."""
+    module = ir.Module("ensemble")
+    _train(module, plan)
+    _alive(module, plan)
+    return str(module)
+
+
+def _train(module: ir.Module, plan: Plan) -> None:
+    function, given = _function(module, plan)
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    w = Writer(b, plan.kind)
+    restore_rounding = _flush_denormals(b)
+    shuffle = _Shuffle(w, given, plan.width)
+    gradients = {index: w.variable() for index in plan.trained}
+    with (
+        w.loop(0, given["epochs"]),
+        w.loop(0, given["samples"], given["batch_size"]) as start,
+    ):
+        left = b.sub(given["samples"], start)
+        short = b.icmp_unsigned("<", left, given["batch_size"])
+        count = b.select(short, left, given["batch_size"])
+        with w.loop(0, count) as row:
+            shuffle.gather(b.add(start, row), row)
+        _gradients(w, plan, given, gradients, count)
+        update(w, plan.training, given, gradients)
+    shuffle.finish()
+    restore_rounding()
+    b.ret_void()
+
+
+def _gradients(
+    w: Writer, plan: Plan, given: dict[str, Any], gradients: dict[int, Variable], count: Any
+) -> None:
+    """Write the sum of every parameter's gradient over the batch that was gathered."""
+    b = w.builder
+    rows = b.bitcast(given["batch"], plan.kind.vector.as_pointer())
+    terms = b.uitofp(count, plan.kind.scalar)
+    if plan.training.loss != "cross-entropy":
+        terms = b.fmul(terms, plan.kind.scalar(float(plan.network.widths[-1])))
+    share = w.constant(1.0) / w.number(terms)
+    for variable in gradients.values():
+        variable.set(w.constant(0.0))
+    paired = b.and_(count, I64(-SIDE_BY_SIDE))
+    for start, stop, together in ((0, paired, SIDE_BY_SIDE), (paired, count, 1)):
+        with w.loop(start, stop, together) as row:
+            samples = [
+                Sample(w, rows, b.mul(b.add(row, I64(k)), I64(plan.width))) for k in range(together)
+            ]
+            backpropagate(w, plan, given["parameters"], samples, share, gradients)
+
+
+def _alive(module: ir.Module, plan: Plan) -> None:
+    """Write ``alive``: the largest |last hidden activation| of each lane over all its samples."""
+    vectors, numbers = plan.kind.vector.as_pointer(), plan.kind.scalar.as_pointer()
+    types = [vectors, numbers, I64.as_pointer(), vectors, I64]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), "alive")
+    parameters, data, offsets, largest, samples = function.args
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    w = Writer(b, plan.kind)
+    largest_yet = w.variable()
+    with w.loop(0, samples) as row:
+        inputs = [
+            _read_lanes(w, data, offsets, b.add(b.mul(row, I64(plan.width)), I64(i)))
+            for i in range(plan.network.widths[0])
+        ]
+        for unit in forward(w, plan.network, indices(plan.network), parameters, inputs)[-2]:
+            size, top = unit.absolute(), largest_yet.get()
+            largest_yet.set(top.where(top.compare(">", size), size))
+    w.store(largest_yet.get(), largest, 0)
+    b.ret_void()
+
+
+def _function(module: ir.Module, plan: Plan) -> tuple[ir.Function, dict[str, Any]]:
+    """Return the function ``train`` without a body, and its arguments by name."""
+    vectors, numbers = plan.kind.vector.as_pointer(), plan.kind.scalar.as_pointer()
+    types = {
+        **dict.fromkeys(("parameters", "first", "second"), vectors),
+        "data": numbers,
+        "states": I64.as_pointer(),
+        "rate": vectors,
+        "batch": numbers,
+        "powers": ir.DoubleType().as_pointer(),
+        **dict.fromkeys(("samples", "batch_size", "epochs"), I64),
+    }
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), types.values()), "train")
+    for argument, name in zip(function.args, types, strict=True):
+        argument.name = name
+        if argument.type.is_pointer:
+            argument.add_attribute("noalias")
+    return function, dict(zip(types, function.args, strict=True))
+
+
+def _read_lanes(w: Writer, data: Any, offsets: Any, index: Any) -> Vector:
+    """Return ``data[offsets[lane] + index]`` in every lane."""
+    b, result = w.builder, w.kind.vector(ir.Undefined)
+    for lane in range(w.kind.lanes):
+        offset = b.load(b.gep(offsets, [I64(lane)]))
+        number = b.load(b.gep(data, [b.add(offset, index)]), align=w.kind.size)
+        result = b.insert_element(result, number, I32(lane))
+    return Vector(w, result)
+
+
+class _Shuffle:
+    """Writes the shuffle of every lane's samples and the gathering of the next one.
+
+    The same as ``firstlight.ensemble.shuffle``: place ``last`` swaps with a random place up to
+    ``last``, from the last place down, and the sample that comes to ``last`` is the next to be seen.
+    The samples themselves are swapped, not their numbers: half the memory is touched.
+    """
+
+    def __init__(self, w: Writer, given: dict[str, Any], width: int) -> None:
+        self._w, self._given, self._width = w, given, width
+        b, self._wide = w.builder, ir.VectorType(I64, w.kind.lanes)
+        self._stored = b.bitcast(given["states"], self._wide.as_pointer())
+        self._state = b.alloca(self._wide)
+        b.store(b.load(self._stored, align=WIDTH), self._state)
+
+    def finish(self) -> None:
+        """Write the generators' states back, for the next call."""
+        b = self._w.builder
+        b.store(b.load(self._state), self._stored, align=WIDTH)
+
+    def _bits(self) -> Any:
+        """Return 32 random bits in every lane (as 64-bit numbers), and move the generators on."""
+        w, b, narrow = self._w, self._w.builder, ir.VectorType(I32, self._w.kind.lanes)
+        state = b.load(self._state)
+        moved = b.add(b.mul(state, w.same(I64, MULTIPLIER)), w.same(I64, INCREMENT))
+        b.store(moved, self._state)
+        mixed = b.lshr(b.xor(b.lshr(state, w.same(I64, 18)), state), w.same(I64, 27))
+        shifted = b.trunc(mixed, narrow)
+        turn = b.trunc(b.lshr(state, w.same(I64, 59)), narrow)
+        return b.zext(w.call("llvm.fshr", shifted, shifted, turn), self._wide)
+
+    def gather(self, seen: Any, row: Any) -> None:
+        """Write: every lane's sample number ``seen`` of this epoch goes to ``row`` of the batch."""
+        w, b, given = self._w, self._w.builder, self._given
+        lanes, size = w.kind.lanes, w.kind.size
+        sample = ir.VectorType(w.kind.scalar, self._width)
+        last = b.sub(b.sub(given["samples"], seen), I64(1))
+        bound = w.spread(b.add(last, I64(1)))
+        place = b.lshr(b.mul(self._bits(), bound), w.same(I64, 32))
+        target = b.mul(row, I64(self._width * lanes))
+        for lane in range(lanes):
+            start = b.mul(given["samples"], I64(lane))
+            other = b.add(start, b.extract_element(place, I32(lane)))
+            here, there = (
+                b.bitcast(b.gep(given["data"], [b.mul(at, I64(self._width))]), sample.as_pointer())
+                for at in (b.add(start, last), other)
+            )
+            mine, chosen = b.load(here, align=size), b.load(there, align=size)
+            b.store(mine, there, align=size)
+            b.store(chosen, here, align=size)
+            for k in range(self._width):
+                number = b.extract_element(chosen, I32(k))
+                cell = b.add(target, I64(k * lanes + lane))
+                b.store(number, b.gep(given["batch"], [cell]), align=size)
+
+
+def _flush_denormals(builder: ir.IRBuilder) -> Callable[[], None]:
+    """Write: from here on denormal numbers are zero; return what writes the old state back.
+
+    Denormal numbers are a hundred times slower than others on x86, and no network needs them; other
+    processors have neither the cost nor the register, and nothing is written.
+
+    Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, section 10.2.3.
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return lambda: None
+    byte = ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [byte])
+    store, load = (
+        ir.Function(builder.module, kind, f"llvm.x86.sse.{name}mxcsr") for name in ("st", "ld")
+    )
+    old, new = builder.alloca(I32), builder.alloca(I32)
+    builder.call(store, [builder.bitcast(old, byte)])
+    builder.store(builder.or_(builder.load(old), I32(_FLUSH)), new)
+    builder.call(load, [builder.bitcast(new, byte)])
+    return lambda: builder.call(load, [builder.bitcast(old, byte)])

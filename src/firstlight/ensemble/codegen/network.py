@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from firstlight.ensemble.codegen.llvm import I64, Variable, Vector, Writer
 from firstlight.ensemble.codegen.plan import Plan
-from firstlight.ensemble.codegen.vector import I64, Variable, Vector, Writer
 from firstlight.ensemble.spec import Network, Training
+
+LARGEST = 600
+"""Parameters of the largest network for which code is written out, weight by weight."""
 
 
 def activate(network: Network, z: Vector) -> Vector:
@@ -39,7 +42,7 @@ def backward(network: Network, a: Vector, d: Vector) -> Vector:
         case "relu":
             return d.where(a.compare(">", 0.0), 0.0)
         case "leaky-relu":
-            # With a slope below zero the sign of a no longer shows the sign of z; see `sign_known`.
+            # With a slope below zero the sign of a no longer shows the sign of z; see `refusal`.
             return d.where(a.compare(">", 0.0), d * network.slope)
         case "tanh":
             return d - d * a * a
@@ -51,9 +54,15 @@ def backward(network: Network, a: Vector, d: Vector) -> Vector:
             return d
 
 
-def sign_known(network: Network) -> bool:
-    """Say whether φ(z) > 0 exactly where z > 0, which ``backward`` relies on."""
-    return network.activation not in ("leaky-relu", "elu") or network.slope >= 0
+def refusal(plan: Plan) -> str | None:
+    """Return why the kernel cannot train such networks, or None where it can."""
+    count = plan.network.parameters
+    if count > LARGEST:
+        return f"the kernel trains networks of at most {LARGEST} parameters, these have {count}"
+    # ``backward`` relies on φ(z) > 0 exactly where z > 0.
+    if plan.network.activation in ("leaky-relu", "elu") and plan.network.slope < 0:
+        return f"the kernel needs a slope of at least 0, got {plan.network.slope}"
+    return None
 
 
 def loss_gradient(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from firstlight.ensemble.codegen.vector import KINDS, Kind
+from firstlight.ensemble.codegen.llvm import KINDS, Kind
 from firstlight.ensemble.spec import Network, Training
 from firstlight.types import Floats, Numbers
 
