@@ -55,8 +55,8 @@ def test_what_the_batch_size_does_to_the_loss(made: Record) -> None:
 @pytest.mark.parametrize(
     ("fact", "outcome", "word", "verb"),
     [
-        ((0.02, 0.01, 0.03, 3), "better", "grow:", "agrees"),
-        ((-0.02, -0.03, -0.01, 3), "better", "shrink:", "contradicts"),
+        ((0.02, 0.01, 0.03, 3), "better", "and growing", "agrees"),
+        ((-0.02, -0.03, -0.01, 3), "better", "yet", "does not refute"),
         ((0.01, -0.04, 0.06, 3), "cannot-tell", "could not be determined", "does not decide"),
     ],
 )

@@ -144,7 +144,8 @@ def _by_seed(text: str) -> Callable[[Record], str]:
     return lambda record: f"{text}, {counted(record.config['seeds'], 'seed')}."
 
 
-SCORES = ("Policy", "Best validation", INTERVAL, "Test", INTERVAL, "Test loss (nats)", "Updates")
+_LOSS, _UPDATES = (labels.QUANTITIES[name][0] for name in ("test_loss", "updates"))
+SCORES = ("Policy", "Best validation", INTERVAL, "Test", INTERVAL, _LOSS, _UPDATES)
 
 SHEETS = (
     Sheet(
