@@ -6,7 +6,7 @@ Each is here because no public one does the same; whoever raises the version loo
 from collections.abc import Callable
 
 from torch import nn
-from torch._C import DisableTorchFunction, _functorch
+from torch._C import DisableTorchFunction, _functorch  # pyright: ignore[reportAttributeAccessIssue]  # no stub
 from torch.optim import Optimizer
 from torch.overrides import TorchFunctionMode, _get_current_function_mode
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -217,7 +218,7 @@ def stand_in(wanted: str, reason: str) -> Dataset:
     """
     from sklearn.datasets import load_digits  # slow to import, and rarely needed
 
-    source = load_digits()
+    source: Any = load_digits()
     images = enlarge(source.images.astype(np.int64))
     labels = source.target.astype(np.uint8)
     test = is_test(labels)

@@ -105,14 +105,14 @@ def _retrieve(url: str, file: OfficialFile, folder: Path, bar: _Bar) -> None:
 
     # Without `identity` some servers unpack the file on the way, which changes its hash.
     downloader = pooch.HTTPDownloader(
-        progressbar=bar,
+        progressbar=bar,  # type: ignore[arg-type, unused-ignore]  # pooch takes any object like tqdm
         chunk_size=1 << 16,
         timeout=(CONNECT, READ),
         headers={"Accept-Encoding": "identity"},
     )
     known = f"sha256:{file.packed_sha256}"
     with _quiet():
-        pooch.retrieve(url, known, fname=file.packed_name, path=folder, downloader=downloader)
+        pooch.retrieve(url, known, fname=file.packed_name, path=folder, downloader=downloader)  # type: ignore[arg-type, unused-ignore]  # it is a function of this kind
 
 
 def _fetch_file(

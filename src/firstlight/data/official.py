@@ -66,7 +66,7 @@ def _read(key: str, about: dict[str, Any]) -> OfficialSet:
     return OfficialSet(key, about["title"], about["torchvision"], classes, files, mirrors)
 
 
-_TEXT = resources.files(__package__).joinpath("official.toml").read_text(encoding="utf-8")
+_TEXT = resources.files("firstlight.data").joinpath("official.toml").read_text(encoding="utf-8")
 
 SETS: Mapping[str, OfficialSet] = {k: _read(k, about) for k, about in tomllib.loads(_TEXT).items()}
 """Every data set by its name on the command line."""

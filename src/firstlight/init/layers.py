@@ -104,7 +104,7 @@ def _after(node: fx.Node, modules: dict[str, nn.Module]) -> NextActivation:
         user = waiting.popleft()
         module = modules.get(str(user.target)) if user.op == "call_module" else None
         if isinstance(module, MODULES):
-            return _of_module(module)
+            return _of_module(module)  # type: ignore[arg-type, unused-ignore]  # not None: one of MODULES
         if module is None and _function_name(user) in _FUNCTIONS:
             return _of_call(user)
         if not isinstance(module, Layer):

@@ -203,7 +203,7 @@ def _draw(
     with torch.no_grad():
         if target.weight in wanted:
             target.weight.copy_(weight)
-        if target.bias in wanted:
+        if target.bias is not None and target.bias in wanted:
             target.bias.copy_(torch.zeros(()) if bias is None else bias)
     done |= wanted
 

@@ -154,12 +154,11 @@ class LeNet5(nn.Module):
 
 def _batch_last(images: Tensor) -> Tensor:
     """Return the images as (1, height, width, n), the layout that ``convolve`` wants."""
-    shape = tuple(images.shape)
-    side = shape[-1] if len(shape) >= 3 else 0
-    if side not in (28, SIDE) or math.prod(shape) != shape[0] * side**2:
+    shape: tuple[int, ...] = tuple(images.shape)
+    n, side = (shape[0], shape[-1]) if len(shape) >= 3 else (0, 0)
+    if side not in (28, SIDE) or math.prod(shape) != n * side**2:
         raise ValueError(f"images: expected shape (n, 28, 28) or (n, 32, 32), got {shape}")
-    flat = images.reshape(shape[0], side**2)
-    return flat.t().contiguous().view(1, side, side, shape[0])
+    return images.reshape(n, side**2).t().contiguous().view(1, side, side, n)
 
 
 class _Gather(torch.autograd.Function):

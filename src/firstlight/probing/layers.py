@@ -264,7 +264,7 @@ def _can_be_measured(x: Tensor) -> bool:
         and not x.is_nested
         and x.device.type != "meta"
         # A class of its own may stand for numbers that lie elsewhere.
-        and type(x).__torch_dispatch__ is Tensor.__torch_dispatch__
+        and type(x).__torch_dispatch__ is Tensor.__torch_dispatch__  # pyright: ignore[reportAttributeAccessIssue]  # no stub
         and not is_functorch_wrapped(x)
     )
 

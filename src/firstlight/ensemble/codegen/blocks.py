@@ -328,4 +328,8 @@ def _flush_denormals(builder: ir.IRBuilder) -> Callable[[], None]:
     builder.call(store, [builder.bitcast(old, byte)])
     builder.store(builder.or_(builder.load(old), I32(_FLUSH)), new)
     builder.call(load, [builder.bitcast(new, byte)])
-    return lambda: builder.call(load, [builder.bitcast(old, byte)])
+
+    def restore() -> None:
+        builder.call(load, [builder.bitcast(old, byte)])
+
+    return restore

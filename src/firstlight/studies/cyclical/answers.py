@@ -124,7 +124,7 @@ def _batch_bounds(facts: Facts) -> Verdict:
     return Verdict(
         "4.5",
         "answered" if "read" in sources else "cannot-tell",
-        f"{'; '.join(bounds)}; the block diagram finds both automatically.",
+        f"{'; '.join(bounds)}; an algorithm that finds both is drawn as a block diagram.",
         [fact_of(f"batch_{name}") for name in ("min", "max", "min_source", "max_source")],
     )
 

@@ -143,7 +143,8 @@ def _rates(
     _put_curve(arrays, "candidates", "candidate", *curves["candidates"])
     _put_curve(arrays, "ramp", "ramp_step", *curves["ramp"], labelled=False)
     read = {test: read_curve(*curve, seed=config.seed) for test, curve in curves.items()}
-    low, high = choose_rates(read, *curves["candidates"], facts)
+    rates, measured = curves["candidates"]
+    low, high = choose_rates(read, rates, measured, facts)
     return two_digits(low), two_digits(high)
 
 

@@ -116,7 +116,7 @@ def _cyclical_scores(record: Record) -> Rows:
 def _scores(record: Record, policies: Collection[str]) -> Rows:
     """Return accuracies, test loss and updates of those of the policies that were trained."""
     rows = []
-    for policy in filter(policies.__contains__, record.config["policies"]):
+    for policy in (str(name) for name in record.config["policies"] if name in policies):
         row = [POLICY[policy].short]
         for measure in DIFFERENCES:
             row += cells(record.facts.get(measure, policy=policy), "percent")[:2]
