@@ -276,7 +276,9 @@ def test_a_finished_run_is_shown_and_not_run_again(
 ) -> None:
     small_run(place)
     first = capsys.readouterr().out
-    monkeypatch.setattr("firstlight.studies.run", lambda *_: pytest.fail("it ran again"))
+    monkeypatch.setattr(
+        "firstlight.studies.study.Study.run", lambda *_: pytest.fail("it ran again")
+    )
     small_run(place)
     said = capsys.readouterr()
     assert said.out == first

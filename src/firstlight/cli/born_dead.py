@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 
-from firstlight.cli.parsing import parse
+from firstlight.cli.common import parse
 from firstlight.errors import ConfigError
 from firstlight.studies.dying_relu.config import Init
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from firstlight.cli.parsing import check_folder, parse
+from firstlight.cli.common import check_folder, parse
 from firstlight.errors import DataError
 
 ACTIONS = "usage: firstlight data list [--data DIR] | firstlight data fetch [NAME …]"

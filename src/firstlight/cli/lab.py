@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from firstlight.cli.parsing import check_folder, parse
+from firstlight.cli.common import check_folder, find_data, parse, pick_device, run_study
 from firstlight.config import Preset
 from firstlight.studies import REGISTRY, study_of
 
@@ -41,7 +41,6 @@ def main(arguments: list[str]) -> int:
     check_folder(options.data, "--data")
 
     from firstlight.cli import terminal
-    from firstlight.cli.running import find_data, pick_device, run_study
     from firstlight.record.record import RECORD_FILE
     from firstlight.report import page
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from firstlight.cli.parsing import check_folder, parse
+from firstlight.cli.common import check_folder, parse
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from firstlight.cli.parsing import check_folder, parse
+from firstlight.cli.common import check_folder, find_data, parse, pick_device, run_study
 from firstlight.config import Config, Preset
 from firstlight.errors import ConfigError
 from firstlight.studies import REGISTRY, study_of
@@ -57,7 +57,6 @@ def main(arguments: list[str]) -> int:
     check_folder(options.data, "--data")
 
     from firstlight.cli import terminal
-    from firstlight.cli.running import find_data, pick_device, run_study
     from firstlight.record.files import to_json
 
     config: Config = options.config

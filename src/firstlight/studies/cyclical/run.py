@@ -102,10 +102,10 @@ def describe(dataset: Dataset, config: CyclicalConfig, facts: Facts, arrays: Arr
 
 
 def _put_curve(
-    arrays: Arrays, name: str, axis: str, values: Floats, losses: Floats, labelled: bool = True
+    arrays: Arrays, name: str, axis: str, values: Floats, losses: Floats, labeled: bool = True
 ) -> None:
     """Add a range test's values and its losses, shape (repeat, value)."""
-    labels = {axis: values.tolist()} if labelled else {}
+    labels = {axis: values.tolist()} if labeled else {}
     arrays.put(f"{name}_values", Array(values, (axis,), labels))
     arrays.put(f"{name}_losses", Array(losses, ("repeat", axis), labels))
 
@@ -141,7 +141,7 @@ def _rates(
         losses = [np.concatenate([part.get("losses") for part in row]) for row in rows]
         curves[test] = values, np.stack(losses)
     _put_curve(arrays, "candidates", "candidate", *curves["candidates"])
-    _put_curve(arrays, "ramp", "ramp_step", *curves["ramp"], labelled=False)
+    _put_curve(arrays, "ramp", "ramp_step", *curves["ramp"], labeled=False)
     read = {test: read_curve(*curve, seed=config.seed) for test, curve in curves.items()}
     rates, measured = curves["candidates"]
     low, high = choose_rates(read, rates, measured, facts)

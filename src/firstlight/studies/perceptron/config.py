@@ -11,7 +11,7 @@ from firstlight.config import Config, bounded
 class PerceptronConfig(Config):
     """Perceptron criterion against hinge loss on two-dimensional points.
 
-    Many training sets are drawn from the unit square, labelled by x1 > x2, and both criteria are
+    Many training sets are drawn from the unit square, labeled by x1 > x2, and both criteria are
     trained on the same sets until they converge.
     """
 

@@ -54,7 +54,7 @@ def accuracies(record: Record) -> Figure:
         left.step(error, share, where="post", **style)
     left.set(xscale="log", xlim=(1e-4, 0.6), ylim=(0, 1), xlabel="Error on the unit square")
     left.set(ylabel="Share of training sets", title="Distribution of the error")
-    percent_axis(left.xaxis, None)
+    ticks_at(left.xaxis, [1e-4, 1e-3, 1e-2, 1e-1], lambda v: f"{100 * v:g}\u202f%")
     percent_axis(left.yaxis)
     left.legend(loc="upper left")
     perceptron, hinge = (accuracy.sel(criterion=criterion).values for criterion in CRITERIA)
