@@ -39,3 +39,11 @@ def clear_forward_hooks(module: nn.Module) -> None:
     """Remove whatever hooks of the forward pass a module has, also where nobody has their handles."""
     module._forward_hooks.clear()
     module._forward_pre_hooks.clear()
+
+
+def recurrent_names(module: nn.Module) -> list[str]:
+    """Return the names of all weights and biases of an RNN, GRU or LSTM; of a cell, none.
+
+    They outlive a parametrization, under which the weights are no parameters any more.
+    """
+    return [name for group in getattr(module, "_all_weights", ()) for name in group]

@@ -17,7 +17,7 @@ from torch.nn.parameter import is_lazy
 
 from firstlight.init.formulas import RELU_GAIN, torch_bound, xavier_bound
 from firstlight.meanfield.moments import expectation, moments, nodes
-from firstlight.torch_private import clear_forward_hooks
+from firstlight.torch_private import clear_forward_hooks, recurrent_names
 
 Function = Callable[[Tensor], Tensor]
 
@@ -254,9 +254,7 @@ def _plain(prefix: str, module: nn.Module) -> LayerWeight:
 def _recurrent(prefix: str, module: nn.Module) -> Iterator[LayerWeight]:
     hidden: Any = module.hidden_size
     bound = torch_bound(hidden)
-    # The names of the weights outlive a parametrization, under which they are no parameters.
-    names = [name for group in getattr(module, "_all_weights", ()) for name in group]
-    for name in names or ["weight_ih", "weight_hh"]:
+    for name in recurrent_names(module) or ["weight_ih", "weight_hh"]:
         if name.startswith("weight"):
             full, weight = _parameter(prefix, module, name)
             bias = _own_parameters(module).get(name.replace("weight", "bias"))
