@@ -16,7 +16,7 @@ from firstlight.record import Record
 from firstlight.record.files import write_atomically
 
 COLORS = ("#2059a4", "#b3400f", "#0a9163", "#bc5190", "#c28b00", "#454c52")
-"""Blue, vermilion, green, purple, ochre, grey: fixed meaning by order, readable on white and for
+"""Blue, vermilion, green, purple, ochre, gray: fixed meaning by order, readable on white and for
 color-blind readers (after Okabe and Ito, darkened to a contrast of at least 3 against white)."""
 
 INK = "#22262a"

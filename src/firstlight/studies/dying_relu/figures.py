@@ -208,7 +208,7 @@ PLOTS = (
         lambda r: (
             f"Share of {text.counted(r.config['simulations'], 'network')} by every definition against "
             f"training time ({_init(r)}), with 95 % intervals (shaded). Dashed curves: leaky ReLU. Where a dead layer is all that makes an output "
-            f"constant, the two curves coincide. Grey line: {100 * labels.REPORTED:.0f} %."
+            f"constant, the two curves coincide. Gray line: {100 * labels.REPORTED:.0f} %."
         ),
         lambda r: (
             f"Shares of networks ({', '.join(labels.TRACED.values())}) against epochs, one panel per "
