@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from firstlight.errors import ConfigError
 
-Preset = Literal["quick", "full"]
+Preset = Literal["quick", "class", "full"]
 
 
 def bounded(default: Any, low: float, high: float = math.inf, unit: str = "") -> Any:
@@ -89,7 +89,7 @@ class Config:
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> "Config":
-        """Return the named preset (``quick`` or ``full``) with some parameters changed."""
+        """Return the named preset (``quick``, ``class`` or ``full``) with some parameters changed."""
         if name not in cls.presets:
             raise ConfigError(f"preset: expected {' or '.join(cls.presets)}, got {name!r}")
         return cls.from_dict({**cls.presets[name], **changes})

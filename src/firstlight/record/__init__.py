@@ -12,6 +12,7 @@ from firstlight.record.facts import fact_of as fact_of
 from firstlight.record.record import RECORD_FILE as RECORD_FILE
 from firstlight.record.record import Record as Record
 from firstlight.record.record import load as load
+from firstlight.record.record import load_facts as load_facts
 from firstlight.record.record import save as save
 from firstlight.record.table import Label as Label
 from firstlight.record.table import Table as Table

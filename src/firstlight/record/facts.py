@@ -138,6 +138,8 @@ class Verdict:
         outcome: one of ``OUTCOMES``.
         headline: one sentence, computed from the facts.
         evidence: the facts that it rests on.
+        decision: what was decided, as a short label ("hinge", "no-difference", "yes"), so that the
+            answers of two runs can be compared; "" where nothing was.
 
     Raises:
         ValueError: the outcome is unknown.
@@ -151,6 +153,7 @@ class Verdict:
     outcome: Outcome
     headline: str
     evidence: Sequence[Reference] = ()
+    decision: str = ""
 
     def __post_init__(self) -> None:
         if self.outcome not in OUTCOMES:

@@ -97,7 +97,10 @@ def _fact(fact: Fact, coords: Mapping[str, Label]) -> dict[str, Any]:
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
     names = [dotted(r.measure, dict(r.coords)) for r in verdict.evidence]
-    return {"outcome": verdict.outcome, "headline": verdict.headline, "evidence": names}
+    decided = {"decision": verdict.decision} if verdict.decision else {}
+    return {
+        "outcome": verdict.outcome, "headline": verdict.headline, "evidence": names, **decided,
+    }  # fmt: skip
 
 
 def _array(array: Array, coords: Mapping[str, Label]) -> dict[str, Any]:
@@ -196,6 +199,7 @@ def _read_verdicts(described: Mapping[str, Any], facts: Facts) -> dict[str, Verd
                 Reference(known[n].measure, tuple(known[n].coords.items()))
                 for n in parts["evidence"]
             ],
+            parts.get("decision", ""),
         )
         for question, parts in described.items()
     }
@@ -211,7 +215,23 @@ def load(folder: str | Path) -> Record:
         {'seed': 3}
     """
     folder = Path(folder)
-    content = _read_json(folder / RECORD_FILE)
+    return _read(folder / RECORD_FILE, folder / ARRAYS_FILE)
+
+
+def load_facts(path: str | Path) -> Record:
+    """Read a record's JSON file alone: all but its arrays; raise ``RecordError`` as ``load``.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     load_facts(save(Record("perceptron", {"seed": 3}), folder) / RECORD_FILE).config
+        {'seed': 3}
+    """
+    return _read(Path(path), None)
+
+
+def _read(path: Path, arrays: Path | None) -> Record:
+    content = _read_json(path)
     try:
         facts = _read_facts(content["facts"])
         return Record(
@@ -219,13 +239,11 @@ def load(folder: str | Path) -> Record:
             config=content["config"],
             facts=facts,
             verdicts=_read_verdicts(content["verdicts"], facts),
-            arrays=_read_arrays(folder / ARRAYS_FILE, content["arrays"]),
+            arrays=Arrays() if arrays is None else _read_arrays(arrays, content["arrays"]),
             provenance=content["provenance"],
             notices=tuple(content["notices"]),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, RecordError):
             raise
-        raise RecordError(
-            f"{folder / RECORD_FILE}: not a whole record ({error!r}); run it again"
-        ) from None
+        raise RecordError(f"{path}: not a whole record ({error!r}); run it again") from None

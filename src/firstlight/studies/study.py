@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
-from importlib.resources import files
+from importlib.resources import as_file, files
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from firstlight.data import Dataset
     from firstlight.plotting.style import Plot
     from firstlight.record import Arrays, Facts, Record
+
+
+PUBLISHED_FILE = "published.json"
+"""A study's published record without arrays, beside its config."""
 
 
 def _always(record: "Record") -> bool:
@@ -72,9 +76,10 @@ class Study:
     """A study, known by its config; the rest lies beside the config, in files of fixed names.
 
     ``run.py`` has ``run(config, context) -> Results``; ``answers.py`` has ``answers(record)``, the
-    verdicts in the order of the questions, and ``remarks(record)``, what the page says below them,
-    question → paragraphs; ``figures.py`` has ``PLOTS``; ``tables.py``, if there is
-    one, has ``SHEETS``; ``page.html`` places them. The page needs neither ``run.py`` nor torch.
+    verdicts in the order of the questions, ``remarks(record)``, what the page says below them,
+    question → paragraphs, and ``scale(record)``, how large the run was; ``figures.py`` has
+    ``PLOTS``; ``tables.py``, if there is one, has ``SHEETS``; ``page.html`` places them. The page needs neither ``run.py`` nor torch.
+    ``published.json``, if there is one, is the record of a larger run, to compare answers with.
 
     Args:
         config: the class of its parameters.
@@ -136,6 +141,19 @@ class Study:
         """Return what the page says below each verdict: question → paragraphs."""
         found: dict[str, list[str]] = self._file("answers").remarks(record)
         return found
+
+    def scale(self, record: "Record") -> str:
+        """Return how large a run was, in words: seeds, epochs, images."""
+        words: str = self._file("answers").scale(record)
+        return words
+
+    def published(self) -> "Record | None":
+        """Return the published run, without its arrays and with its answers; None if there is none."""
+        from firstlight.record import load_facts
+
+        with as_file(files(self.config.__module__.rpartition(".")[0])) as package:
+            path = package / PUBLISHED_FILE
+            return self.answered(load_facts(path)) if path.is_file() else None
 
     def run(self, config: Config, context: "Context") -> "Record":
         """Run the study and return its record.
