@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstlight import stats
-from firstlight.record.record import Fact
+from firstlight.record import Fact
 from firstlight.seeds import generator
 
 Z = 1.959963984540054  # the 97.5 % point of the normal distribution, for the closed forms below
@@ -179,18 +179,18 @@ def test_the_two_level_interval_equals_the_analysis_of_variance_written_out() ->
 
 def test_the_two_level_interval_is_about_that_of_a_bootstrap_over_seeds_and_images() -> None:
     draw = generator(0, "bootstrap")
-    first, second = correct_tables(draw, 40, 500, 0.1)  # many seeds: no correction for few
+    first, second = correct_tables(draw, 100, 500, 0.1)  # many seeds: no correction for few
     gap = first.astype(float) - second
     means = []
     for _ in range(2_000):
-        rows, columns = draw.integers(40, size=40), draw.integers(500, size=500)
+        rows, columns = draw.integers(100, size=100), draw.integers(500, size=500)
         means.append(gap[rows][:, columns].mean())
     fact = stats.two_level_difference(first, second)
     assert fact.low is not None
     assert fact.high is not None
     # The bootstrap of a crossed table counts the rest three times (A. B. Owen, Annals of Applied
     # Statistics 1, 2007); the rest itself comes from random squares of two seeds and two images.
-    i, k = draw.integers(40, size=(2, 20_000))
+    i, k = draw.integers(100, size=(2, 20_000))
     j, m = draw.integers(500, size=(2, 20_000))
     square = (gap[i, j] - gap[i, m] - gap[k, j] + gap[k, m])[(i != k) & (j != m)]
     expected = np.var(means) - 2 * (square**2).mean() / 4 / gap.size
@@ -203,7 +203,7 @@ def test_two_level_intervals_cover_the_truth_as_often_as_they_say(seed_sd: float
     large = [correct_tables(draw, 2_000, 50, seed_sd) for _ in range(40)]
     truth = np.mean([first.mean() - second.mean() for first, second in large])
     facts = [stats.two_level_difference(*correct_tables(draw, 5, 400, seed_sd)) for _ in range(600)]
-    share = np.mean([f.low <= truth <= f.high for f in facts])  # type: ignore[operator]
+    share = np.mean([f.low <= truth <= f.high for f in facts])
     assert 0.93 <= share <= 0.99
 
 
