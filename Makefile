@@ -10,7 +10,7 @@ IMPORTS := import pkgutil, torch._dynamo, firstlight; \
 	[pkgutil.resolve_name(m.name) for m in pkgutil.walk_packages(firstlight.__path__, 'firstlight.') \
 	if not m.name.endswith('__main__')]
 
-.PHONY: lab test lint map same bench clean
+.PHONY: lab test lint map decided same bench clean
 
 lab: .venv/lab
 	$(BIN)/firstlight lab --preset quick
@@ -19,8 +19,8 @@ test: .venv/test
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: .venv/test
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks tools
+	$(BIN)/ruff check src tests benchmarks tools
 	$(BIN)/mypy
 	$(BIN)/basedpyright --level error
 
@@ -28,12 +28,16 @@ lint: .venv/test
 map: .venv/lab
 	$(BIN)/python tests/helpers/house.py
 
-# Every answer of the quick lab against the committed hashes; or against a folder that another
-# version made here: make same WITH=folder. FIRSTLIGHT_DATA says on which images.
+# The quick lab on the images that come with firstlight: what each question comes to, for some seeds.
+SEEDS ?= 0 1 2 3
+decided: .venv/lab
+	$(BIN)/python tests/decided.py --seeds $(SEEDS)
+
+# Every answer of the quick lab against those of another version: make same WITH=its/folder.
 same: .venv/lab
 	rm -rf runs/same
 	$(BIN)/firstlight lab --preset quick --out runs/same
-	$(BIN)/python tests/same_answers.py runs/same $(if $(WITH),--with $(WITH))
+	$(BIN)/python tests/same_answers.py runs/same --with $(WITH)
 
 # Alone on the machine: a busy second core makes every figure worthless. make bench NAME=probe for one.
 NAME ?= perceptron probe ensemble regularization ranges cyclical
