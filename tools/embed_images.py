@@ -6,8 +6,9 @@ FOLDER holds ``mnist/`` and ``fashion-mnist/``, the official files. Written are,
 IDX files of a part of each set, and ``embedded.toml`` with the hash of each file's content.
 
 The rule: an image's rank is the SHA-256 hash of "<set>/<file>/<index in the file>". Of each class
-the 600 training images and the 200 test images of the lowest rank are taken, and they lie in the
-order of their ranks. So the choice depends neither on a random number generator nor on the images.
+the 600 training images and the 200 test images of the lowest rank are taken. They lie in the order
+of their hashes read backwards; in that of their ranks, the classes with most images would come
+first. So the choice depends neither on a random number generator nor on the images.
 """
 
 import argparse
@@ -46,7 +47,7 @@ def choose(labels: Sequence[int], per_class: int, text: str) -> list[int]:
         taken[labels[index]] += 1
         if taken[labels[index]] <= per_class:
             chosen.append(index)
-    return chosen
+    return sorted(chosen, key=lambda index: ranks[index][::-1])
 
 
 def subset(which: OfficialSet, folder: Path) -> dict[str, NDArray[np.uint8]]:

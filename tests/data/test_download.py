@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 import time
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
@@ -74,15 +75,14 @@ def kept(world) -> list[str]:
 
 
 def test_fetched_verified_and_then_found_in_the_cache(world):
-    first = data.load("mnist")
-    assert first.origin == "downloaded"
-    assert first.notice is None
+    first = data.load("mnist", "official")
+    assert first.origin == "all 60 images of MNIST, from the public mirrors"
     for part, expected in tiny_arrays().items():
         np.testing.assert_array_equal(getattr(first, part), expected)
     assert kept(world) == sorted(world.server.contents)
     asked = len(world.server.asked)
     second = data.load("mnist")
-    assert second.origin == "the cache"
+    assert second.origin == "all 60 images of MNIST, from the cache"
     assert second.fingerprint == first.fingerprint
     assert len(world.server.asked) == asked, "the cache was not used"
 
@@ -118,16 +118,14 @@ def test_a_mirror_that_breaks_off_is_asked_again(world):
 
 
 @pytest.mark.parametrize("mood", ["gone", "broken", "other"])
-def test_no_half_file_stays_and_digits_stand_in(world, mood):
+def test_no_half_file_stays_and_nothing_stands_in_for_all_images(world, mood):
     world.mirrors(mood)
-    with pytest.raises(download.UnreachableError, match=f"expected {TRAIN_IMAGES} from a mirror"):
-        data.fetch("mnist")
-    assert kept(world) == []
-    loaded = data.load("mnist")
-    assert loaded.name == "scikit-learn digits"
-    assert loaded.notice is not None
-    assert loaded.notice.startswith("MNIST was not found and could not be fetched: ")
-    assert kept(world) == []
+    for call in (data.fetch, partial(data.load, source="official")):
+        with pytest.raises(download.UnreachableError, match=f"expected {TRAIN_IMAGES} from") as it:
+            call("mnist")
+        assert kept(world) == []
+        assert "--data embedded" in str(it.value)
+        assert "\n" not in str(it.value)
 
 
 def test_a_fetch_that_was_cut_short_goes_on_where_it_stopped(world):
@@ -151,7 +149,7 @@ def test_damage_in_the_cache_is_refused_not_replaced(world):
     data.fetch("mnist")
     path = world.cache / TRAIN_IMAGES
     path.write_bytes(path.read_bytes()[:-9])
-    for call in (data.fetch, data.load):
+    for call in (data.fetch, data.load, partial(data.load, source="official")):
         with pytest.raises(DataError, match=TRAIN_IMAGES) as caught:
             call("mnist")
         assert not isinstance(caught.value, download.UnreachableError)
@@ -163,12 +161,11 @@ def unused_port() -> int:
         return probe.getsockname()[1]
 
 
-def test_without_network_digits_stand_in_at_once(world, monkeypatch):
+def test_without_network_all_images_are_refused_at_once(world, monkeypatch):
     url = f"http://127.0.0.1:{unused_port()}/"
     monkeypatch.setattr(official, "SETS", {"mnist": tiny_set((url,))[0]})
     with pytest.raises(download.UnreachableError, match="check the network"):
-        data.fetch("mnist")
-    assert data.load("mnist").name == "scikit-learn digits"
+        data.load("mnist", "official")
     assert not world.cache.parent.exists(), "the cache was made for nothing"
 
 
@@ -189,16 +186,21 @@ def test_a_name_service_that_hangs_is_not_waited_for(world, monkeypatch):
     assert world.server.asked == []
 
 
-def test_downloads_can_be_switched_off(world):
-    loaded = data.load("mnist", download=False)
-    assert loaded.notice is not None
-    assert "downloads are switched off" in loaded.notice
+def test_the_network_is_not_used_unless_asked_for(world, monkeypatch):
+    monkeypatch.setattr(download, "create_connection", lambda *_: pytest.fail("a mirror was asked"))
+    assert not data.load("mnist").whole
+    assert not data.load("mnist", "embedded").whole
     assert world.server.asked == []
+
+
+def test_firstlight_data_may_ask_for_all_images(world, monkeypatch):
+    monkeypatch.setenv("FIRSTLIGHT_DATA", "official")
+    assert data.load("mnist").origin.endswith("the public mirrors")
 
 
 def test_a_given_folder_without_the_set_is_not_made_up_for_by_a_download(world, tmp_path):
     with pytest.raises(DataError, match="got a folder without"):
-        data.load("mnist", folder=tmp_path)
+        data.load("mnist", tmp_path)
     assert world.server.asked == []
 
 
@@ -207,7 +209,7 @@ def test_a_cache_that_cannot_be_written_is_one_clear_error(world, monkeypatch, t
     (tmp_path / "file").write_text("x")
     monkeypatch.setenv("FIRSTLIGHT_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(DataError, match="set FIRSTLIGHT_CACHE to another folder") as caught:
-        data.load("mnist")
+        data.load("mnist", "official")
     assert not isinstance(caught.value, download.UnreachableError)
 
 
@@ -216,7 +218,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_no_half_file(world):
         raise OSError(28, "No space left on device")
 
     with pytest.raises(DataError, match=r"got 'No space left on device'; make room") as caught:
-        data.load("mnist", progress=full)
+        data.load("mnist", "official", progress=full)
     assert not isinstance(caught.value, download.UnreachableError)
     assert str(world.cache) in str(caught.value)
     assert kept(world) == []

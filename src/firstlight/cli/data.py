@@ -6,10 +6,27 @@ from typing import Annotated, Literal
 
 import tyro
 
-from firstlight.cli.common import check_folder, parse
+from firstlight.cli.common import check_source, parse
 from firstlight.errors import DataError
 
-ACTIONS = "usage: firstlight data list [--data DIR] | firstlight data fetch [NAME …]"
+USAGE = """usage: firstlight data [list] [--data DIR]
+       firstlight data fetch [NAME …]
+
+list says where the files of MNIST and Fashion-MNIST lie and whether they are the official ones;
+fetch brings all 70,000 images of each into the cache.
+
+A study takes its images from the first of these places that has them:
+  1. what --data names, or else the variable FIRSTLIGHT_DATA:
+       a folder    with mnist/ and fashion-mnist/, or torchvision's folders: the official files;
+                   the one in --data must have them, the one in FIRSTLIGHT_DATA may lack a set
+       official    all 70,000 images: from the places 2 and 3, else from the public mirrors
+       embedded    the images of place 4
+  2. the cache (FIRSTLIGHT_CACHE names another folder for it)
+  3. Debian's packages, /usr/share/datasets
+  4. firstlight itself: 6,000 training and 2,000 test images of each set, as many of each class
+
+Nothing is fetched but by fetch, by official and by the preset full, which means official where
+neither --data nor FIRSTLIGHT_DATA names anything else."""
 Name = Literal["mnist", "fashion-mnist"]
 
 
@@ -18,26 +35,27 @@ class List:
     """List every data file, where it was found and whether it is the official one."""
 
     data: Path | None = None
-    """A folder with the data sets; otherwise the known places are searched."""
+    """A folder with the official files; otherwise the known places are searched."""
 
 
 @dataclass(frozen=True)
 class Fetch:
-    """Fetch data sets from the public mirrors into the cache; what is there is kept."""
+    """Fetch all images of the data sets from the public mirrors into the cache; what is there is
+    kept."""
 
     names: Annotated[tuple[Name, ...], tyro.conf.Positional] = ("mnist", "fashion-mnist")
     """Which data sets."""
 
 
 def _list(arguments: list[str]) -> None:
-    place = parse(List, arguments, "firstlight data list").data
-    check_folder(place, "--data")
+    source = parse(List, arguments, "firstlight data list").data
+    check_source(source)
 
     from firstlight.cli.terminal import locations_table, show
     from firstlight.data.official import SETS
     from firstlight.data.sources import locate
 
-    rows = [row for name in SETS for row in locate(name, place)]
+    rows = [row for name in SETS for row in locate(name, source)]
     show(locations_table(rows))
     for row in rows:
         if row.problem is not None:
@@ -58,14 +76,15 @@ def _fetch(arguments: list[str]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the command and return its exit code."""
-    action, rest = arguments[0] if arguments else None, arguments[1:]
+    action, rest = arguments[0] if arguments else "list", arguments[1:]
     if action in ("-h", "--help"):
-        print(ACTIONS)
-    elif action == "list":
-        _list(rest)
+        print(USAGE)
+    elif action == "list" or action.startswith("--data"):
+        _list(rest if action == "list" else arguments)
     elif action == "fetch":
         _fetch(rest)
     else:
-        got = "none" if action is None else repr(action)
-        raise DataError(f"data: expected list or fetch, got {got}; see 'firstlight data --help'")
+        raise DataError(
+            f"data: expected list or fetch, got {action!r}; see 'firstlight data --help'"
+        )
     return 0

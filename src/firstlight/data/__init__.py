@@ -1,4 +1,4 @@
-"""Data sets in memory: found or fetched, verified against known hashes, or replaced by digits."""
+"""Data sets in memory: found, fetched or those that come with firstlight, each file verified."""
 
 from firstlight.data.datasets import Dataset as Dataset
 from firstlight.data.datasets import load as load

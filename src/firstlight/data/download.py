@@ -23,6 +23,11 @@ PROBE = 4.0  # seconds within which some mirror must accept a connection
 CONNECT, READ = 3.0, 5.0  # seconds, of each request
 PATIENCE = 10.0  # seconds without a new byte after which no further attempt starts
 
+OTHERWISE = (
+    "name a folder that holds the files with --data, or take the images that come with firstlight: "
+    "--data embedded"
+)
+
 
 class UnreachableError(DataError):
     """No mirror could be reached, or none handed out the official file."""
@@ -138,7 +143,7 @@ def _fetch_file(
     told = ", ".join(f"{host}: {reason}" for host, reason in reasons.items())
     raise UnreachableError(
         f"{which.title}: expected {file.packed_name} from a mirror, got none ({told}); "
-        "try again later, or put the files into a folder and name it with --data"
+        f"try again later, {OTHERWISE}"
     )
 
 
@@ -180,7 +185,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
     if wanted and not _answers(which.mirrors, PROBE):
         raise UnreachableError(
             f"{which.title}: expected a mirror to answer within {PROBE:g} s, got no connection; "
-            "check the network, or put the files into a folder and name it with --data"
+            f"check the network, {OTHERWISE}"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ class OfficialFile:
         return f"{self.name}.gz"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OfficialSet:
     """One data set.
 
@@ -44,14 +44,20 @@ class OfficialSet:
         title: its name for people.
         torchvision: the folder in which torchvision keeps it.
         classes: the name of each class, in the order of the labels.
+        class_sizes: ``"train"`` and ``"test"`` → how many images each class has.
         files: its four files.
         mirrors: where they can be fetched, tried in this order; each ends with a slash.
+
+    Example:
+        >>> official("mnist").class_sizes["test"][:3]
+        (980, 1135, 1032)
     """
 
     key: str
     title: str
     torchvision: str
     classes: tuple[str, ...]
+    class_sizes: Mapping[str, tuple[int, ...]]
     files: tuple[OfficialFile, ...]
     mirrors: tuple[str, ...]
 
@@ -62,8 +68,15 @@ def _read(key: str, about: dict[str, Any]) -> OfficialSet:
         OfficialFile(part, **{**file, "shape": tuple(file["shape"])})
         for part, file in about["files"].items()
     )
-    classes, mirrors = tuple(about["classes"]), tuple(about["mirrors"])
-    return OfficialSet(key, about["title"], about["torchvision"], classes, files, mirrors)
+    return OfficialSet(
+        key=key,
+        title=about["title"],
+        torchvision=about["torchvision"],
+        classes=tuple(about["classes"]),
+        class_sizes={part: tuple(sizes) for part, sizes in about["class_sizes"].items()},
+        files=files,
+        mirrors=tuple(about["mirrors"]),
+    )
 
 
 _TEXT = resources.files("firstlight.data").joinpath("official.toml").read_text(encoding="utf-8")

@@ -2,14 +2,16 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from firstlight.data import idx
+from firstlight.data import embedded, idx
 from firstlight.data.official import OfficialFile, OfficialSet, official
 from firstlight.errors import DataError
 
@@ -17,7 +19,11 @@ DEBIAN = Path("/usr/share/datasets")  # where the package dataset-fashion-mnist 
 GIVEN = "the folder given"
 ENVIRONMENT = "the folder in FIRSTLIGHT_DATA"
 CACHE = "the cache"
+EMBEDDED = "firstlight itself"
 TO_FETCH = "not here yet"
+
+Source: TypeAlias = Path | Literal["official", "embedded"]
+"""A folder with the official files; all images, fetched if need be; those that come with us."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Location:
         file: the file's name, as found or as published.
         place: in which of the known places it was found.
         path: the file, or None where it must be fetched.
-        verified: whether its content is the official one.
+        verified: whether its content is the official one, or that part of it which it shall be.
         size: bytes, as found or as published.
         problem: why it was refused, in one line, else None.
 
@@ -70,10 +76,44 @@ def cache_folder() -> Path:
     return Path(user_cache_dir("firstlight", appauthor=False))
 
 
-def environment_folder() -> Path | None:
-    """Return the folder that FIRSTLIGHT_DATA names, or None."""
-    chosen = os.environ.get("FIRSTLIGHT_DATA")
-    return Path(chosen).expanduser() if chosen else None
+def source_of(text: str | os.PathLike[str]) -> Source:
+    """Return what a person names: ``official``, ``embedded`` or a folder.
+
+    A folder of such a name is ``./official`` or ``./embedded``.
+
+    Example:
+        >>> source_of("official"), source_of("./official") == Path("official")
+        ('official', True)
+    """
+    words: dict[str, Source] = {"official": "official", "embedded": "embedded"}
+    return words.get(os.fspath(text)) or Path(text).expanduser()
+
+
+def from_environment() -> Source | None:
+    """Return what FIRSTLIGHT_DATA names, or None where it is empty or not set.
+
+    Raises:
+        DataError: it names something that is no folder.
+    """
+    text = os.environ.get("FIRSTLIGHT_DATA")
+    source = source_of(text) if text else None
+    if isinstance(source, Path) and not source.is_dir():
+        raise DataError(
+            f"FIRSTLIGHT_DATA: expected a folder, official or embedded, got {text!r}; "
+            "name an existing folder or leave it empty"
+        )
+    return source
+
+
+def named(source: str | os.PathLike[str] | None) -> Source | None:
+    """Return the source that is named, else the word that FIRSTLIGHT_DATA names, else None.
+
+    A folder in FIRSTLIGHT_DATA is no more than the first place: what it lacks is searched further.
+    """
+    if source is not None:
+        return source_of(source)
+    chosen = from_environment()
+    return None if isinstance(chosen, Path) else chosen
 
 
 def _layouts(which: OfficialSet, root: Path) -> Iterator[Path]:
@@ -132,8 +172,8 @@ def _given(which: OfficialSet, folder: Path) -> Found:
     return Found(GIVEN, found)
 
 
-def find(which: OfficialSet, folder: Path | None = None) -> Found | None:
-    """Return the first place that holds a whole data set, or None; reads no file.
+def find(which: OfficialSet, source: Source | None = None) -> Found | None:
+    """Return the first place that holds all of a data set, or None; reads no file.
 
     A folder that the caller names is the only place looked at. Else the order is: the folder in
     FIRSTLIGHT_DATA, the cache, Debian's folder. A set that lies in FIRSTLIGHT_DATA in part is an
@@ -141,15 +181,15 @@ def find(which: OfficialSet, folder: Path | None = None) -> Found | None:
 
     Args:
         which: the data set.
-        folder: the folder that the user named, if any.
+        source: the folder that the user named, if any.
 
     Raises:
         DataError: the folder does not exist or lacks files.
     """
-    if folder is not None:
-        return _given(which, Path(folder))
-    root = environment_folder()
-    if root is not None:
+    if isinstance(source, Path):
+        return _given(which, source)
+    root = from_environment()
+    if isinstance(root, Path):
         found = files_in(which, root)
         if 0 < len(found) < len(which.files):
             raise _missing(which, root, found)
@@ -192,35 +232,37 @@ def read_official(path: Path, file: OfficialFile) -> tuple[NDArray[np.uint8], st
     return array, hashlib.sha256(raw).hexdigest()
 
 
-def _location(which: OfficialSet, file: OfficialFile, place: str, path: Path) -> Location:
+def _location(which: OfficialSet, path: Path, place: str, read: Callable[[], object]) -> Location:
+    """Return the row of a file that is here; ``read`` raises where it is not what it shall be."""
     problem = None
     try:
-        read_official(path, file)
+        read()
     except DataError as error:
         problem = str(error)
-    size = path.stat().st_size
+    size = path.stat().st_size if path.exists() else 0
     return Location(which.title, path.name, place, path, problem is None, size, problem)
 
 
-def locate(name: str, folder: Path | None = None) -> list[Location]:
-    """Return where each file of a data set would come from, without using the network.
+def locate(name: str, source: str | os.PathLike[str] | None = None) -> list[Location]:
+    """Return where each file of a data set lies, without using the network.
 
     Args:
         name: ``"mnist"`` or ``"fashion-mnist"``.
-        folder: the folder that the user named, if any.
+        source: the folder that the user named, if any.
 
     Returns:
-        One row a file; a damaged file has its ``problem``, a missing one no ``path``.
+        One row for each official file, then one for each that comes with firstlight; a damaged file
+        has its ``problem``, a missing one no ``path``.
 
     Raises:
         DataError: the name is unknown, or the folder does not exist or lacks files.
 
     Example:
-        >>> [row.dataset for row in locate("mnist")]
-        ['MNIST', 'MNIST', 'MNIST', 'MNIST']
+        >>> [row.place for row in locate("mnist")][4:]
+        ['firstlight itself', 'firstlight itself', 'firstlight itself', 'firstlight itself']
     """
     which = official(name)
-    found = find(which, folder) or Found(CACHE, files_in(which, cache_folder()))
+    found = find(which, named(source)) or Found(CACHE, files_in(which, cache_folder()))
     rows = []
     for file in which.files:
         path = found.files.get(file.name)
@@ -229,5 +271,8 @@ def locate(name: str, folder: Path | None = None) -> list[Location]:
                 Location(which.title, file.packed_name, TO_FETCH, None, False, file.packed_bytes)
             )
         else:
-            rows.append(_location(which, file, found.place, path))
+            rows.append(_location(which, path, found.place, partial(read_official, path, file)))
+    for file in which.files:
+        path = embedded.path_of(which, file)
+        rows.append(_location(which, path, EMBEDDED, partial(embedded.read_file, which, file)))
     return rows
