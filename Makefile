@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile --constraint constraints.txt
-# The tests and the lab read data from here where it exists; otherwise from the cache or the public mirrors.
+# A folder with the official files, if there is one; the lab and the tests need none.
 export FIRSTLIGHT_DATA
 
 # Imports what the lab imports, so that its bytecode is there also where Python is told to write none.

@@ -36,7 +36,17 @@ def undecided(records: Iterable[Record]) -> dict[str, str]:
 
 def run(seed: int, out: Path) -> list[Record]:
     """Run the quick lab with a seed and return its records."""
-    command = ["-m", "firstlight", "lab", "--seed", str(seed), "--out", str(out)]
+    command = [
+        "-m",
+        "firstlight",
+        "lab",
+        "--data",
+        "embedded",
+        "--seed",
+        str(seed),
+        "--out",
+        str(out),
+    ]
     subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
     return [load(out / name) for name in REGISTRY]
 
