@@ -191,7 +191,7 @@ def run(data: Path | None = None, steps: int = STEPS) -> str:
 
 
 def _pairs(folder: Path | None) -> TensorDataset:
-    dataset = datasets.load("fashion-mnist", folder=folder, download=False)
+    dataset = datasets.load("fashion-mnist", folder)
     parts = standardized(
         split(dataset, seed=0, images=20_000, validation_share=0.05, test_images=100)
     )

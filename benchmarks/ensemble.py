@@ -171,7 +171,7 @@ def numba_share(
 ) -> str:
     """Return the rate of numba as a share of the engine's: once compiled, and over a whole study.
 
-    The study is ``dying-relu`` in its quick preset: 18 trainings of two shapes in a new process, in
+    The study is ``dying-relu`` in its quick preset: 10 trainings of two shapes in a new process, in
     which numba compiles each shape; the engine's code comes from its cache, or is compiled as well.
     """
     task, lines, compiling = problem(networks, points), [], dict[str, float]()
@@ -193,7 +193,7 @@ def numba_share(
             steps = networks * epochs * -(-points // 64)
             compiling = {w.name: max(0, compiling[w.name] - steps / median(w.rates)) for w in ways}
     rates = {way.name: median(way.rates) for way in ways}
-    seconds = [18 * steps / rates[name] + 2 * compiling[name] for name in rates]
+    seconds = [10 * steps / rates[name] + 2 * compiling[name] for name in rates]
     words = ", ".join(f"{name} {s:.1f} s" for name, s in compiling.items())
     lines.append(f"compiling one shape: {words}; the whole study: {seconds[1] / seconds[0]:.2f}")
     return "\n".join(lines)

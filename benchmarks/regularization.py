@@ -1,4 +1,4 @@
-"""The five arms trained the plain way and through the sweep, in turn: images per second of both."""
+"""Every arm trained the plain way and through the sweep, in turn: images per second of both."""
 
 import time
 from collections.abc import Callable
@@ -41,17 +41,17 @@ def plain_network(arm: str, config: RegularizationConfig) -> nn.Sequential:
     def extra(name: str, norm: Callable[[int], nn.Module], width: int) -> list[nn.Module]:
         return [norm(width)] if name in variant.norms else []
 
-    def drop(probability: float) -> list[nn.Module]:
-        return [nn.Dropout(probability)] if variant.drops else []
+    def drop(name: str, probability: float) -> list[nn.Module]:
+        return [nn.Dropout(probability)] if name in variant.drops else []
 
-    layers += extra("input", nn.BatchNorm2d, 1) + drop(config.input_dropout)
+    layers += extra("input", nn.BatchNorm2d, 1) + drop("input", config.input_dropout)
     for name, conv in (("conv1", nn.Conv2d(1, 6, 5, padding=2)), ("conv2", nn.Conv2d(6, 16, 5))):
         layers += [conv, *extra(name, nn.BatchNorm2d, conv.out_channels), nn.Tanh()]
-        layers += [nn.AvgPool2d(2), *drop(config.hidden_dropout)]
+        layers += [nn.AvgPool2d(2), *drop(name, config.hidden_dropout)]
     layers.append(nn.Flatten())
     for name, dense in (("fc1", nn.Linear(400, 120)), ("fc2", nn.Linear(120, 84))):
         layers += [dense, *extra(name, nn.BatchNorm1d, dense.out_features), nn.Tanh()]
-        layers += drop(config.hidden_dropout)
+        layers += drop(name, config.hidden_dropout)
     return nn.Sequential(*layers, nn.Linear(84, 10))
 
 
@@ -123,7 +123,7 @@ def run(data: Path | None = None, train_images: int = 6_000) -> str:
         train_images: images of each arm's epoch, before the validation part is split off.
     """
     config = RegularizationConfig(train_images=train_images)
-    context = Context(dataset=data_sets.load("mnist", folder=data, download=False))
+    context = Context(dataset=data_sets.load("mnist", data))
     parts = standardized(images_of(config, context))
     images = len(parts.train[0]) * len(config.arms)
     plain, ours = [], []

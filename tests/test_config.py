@@ -26,7 +26,7 @@ def test_full_preset_is_the_assignments_scale() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"repeats": 1}, "repeats: expected from 2 to 1e+06 training sets, got 1"),
+        ({"repeats": 1}, "repeats: expected from 2 to 1,000,000 training sets, got 1"),
         ({"repeats": 2.5}, "repeats: expected a whole number, got 2.5"),
         ({"repeats": True}, "repeats: expected a whole number, got True"),
         ({"learning_rate": float("nan")}, "learning_rate: expected from 1e-12 to 1e+06, got nan"),
@@ -52,5 +52,5 @@ def test_arms_must_be_known_and_distinct(arms: object) -> None:
 def test_unknown_study_and_preset_are_named() -> None:
     with pytest.raises(ConfigError, match="perceptron, initialization, dying-relu, regularization"):
         study_of("nothing")
-    with pytest.raises(ConfigError, match="quick or full"):
+    with pytest.raises(ConfigError, match="quick or class or full"):
         PerceptronConfig.preset("slow")

@@ -14,7 +14,7 @@ import pytest
 
 import sweep_work
 from firstlight.context import Context
-from firstlight.data.datasets import stand_in
+from firstlight.data import load
 from firstlight.errors import DataError, FolderError, TrialError
 from firstlight.record.provenance import cores
 from firstlight.record.store import TrialResult, claim, identity, read_trial, write_trial
@@ -69,10 +69,10 @@ def test_one_worker_runs_in_the_calling_thread(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("executor", ["processes", "threads"])
 def test_the_data_set_travels_in_the_context(tmp_path: Path, executor: str) -> None:
-    digits = stand_in("MNIST", "not found")
-    context = Context(dataset=digits)
+    dataset = load("mnist", "embedded")
+    context = Context(dataset=dataset)
     results = run_trials(square, specs(tmp_path / "log", 1, 2), context, executor=executor)
-    assert [r.facts.get("images") for r in results.values()] == [len(digits.train_images)] * 2
+    assert [r.facts.get("images") for r in results.values()] == [len(dataset.train_images)] * 2
 
 
 def test_what_ran_is_noted_for_provenance(tmp_path: Path) -> None:
@@ -153,12 +153,14 @@ def test_a_folder_belongs_to_one_config(tmp_path: Path) -> None:
 
 
 SCRIPT = """
+import signal
 import sys
 from pathlib import Path
 from firstlight.context import Context
 from firstlight.sweep import run_trials
 from sweep_work import Square, square
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup's children would ignore it
     folder = Path(sys.argv[1])
     trials = {f"t{x}": Square(x, sleep=0 if x == 1 else 60) for x in (1, 2, 3)}
     run_trials(square, trials, Context(folder=folder))
@@ -186,15 +188,17 @@ def test_an_interrupted_sweep_leaves_its_trials_and_no_process(tmp_path: Path, h
         [str(Path(sweep_work.__file__).parent), os.environ.get("PYTHONPATH", "")]
     )
     environment = {**os.environ, "PYTHONPATH": path, "MARK": str(tmp_path)}
-    running = subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path)], env=environment, stderr=subprocess.PIPE
-    )
+    command = [sys.executable, str(script), str(tmp_path)]
     stored = tmp_path / "trials" / "t1.safetensors"
-    deadline = time.monotonic() + 60
-    while not stored.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    running.send_signal(how)
-    running.communicate(timeout=20)
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as running:
+        try:
+            deadline = time.monotonic() + 60
+            while not stored.exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            running.send_signal(how)
+            running.communicate(timeout=20)
+        finally:
+            running.kill()  # one that lives on would fail a later test, by a warning about it
     deadline = time.monotonic() + 20
     while _children_of(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -26,7 +26,8 @@ def _check_number(name: str, value: object, spec: Field[Any]) -> None:
         raise ConfigError(f"{name}: expected {kind}, got {value!r}; give {name} as {kind}")
     low, high = spec.metadata["low"], spec.metadata["high"]
     if not (low <= value <= high and math.isfinite(value)):
-        bounds = f"at least {low:g}" if math.isinf(high) else f"from {low:g} to {high:g}"
+        least, most = (f"{end:,}" if isinstance(end, int) else f"{end:g}" for end in (low, high))
+        bounds = f"at least {least}" if math.isinf(high) else f"from {least} to {most}"
         unit = f" {spec.metadata['unit']}" if spec.metadata["unit"] else ""
         raise ConfigError(f"{name}: expected {bounds}{unit}, got {value}; change {name}")
 
@@ -56,7 +57,7 @@ class Config:
     data_set: ClassVar[str | None] = None  # what the study trains on, if it needs a data set
 
     seed: int = bounded(0, 0, 2**32 - 1)
-    """Every random number of the run follows from this one."""
+    """The number from which all random numbers follow: another seed, another run of the same size."""
 
     def __post_init__(self) -> None:
         for spec in fields(self):

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterable
 
-from firstlight.record.facts import Fact, Value
+from firstlight.record.facts import Fact, Outcome, Value
 
 KINDS = ("number", "percent", "points", "gap", "signed", "count", "log")
 """``percent``, ``points`` and ``gap`` are given as shares: 0.01 is 1 % and 1 point. ``points`` have
@@ -13,6 +13,21 @@ a logarithmic axis: three digits each, however wide the interval."""
 
 NONE = "–"
 """What stands where there is nothing to say."""
+
+OUTCOME_MARKS: dict[Outcome, str] = {
+    "answered": "✓", "better": "✓", "no-difference": "=", "cannot-tell": "?",
+    "did-not-learn": "✗", "not-run": NONE,
+}  # fmt: skip
+"""The sign of an outcome, in the terminal and on the page; ``OUTCOME_WORDS`` says what it means."""
+
+OUTCOME_WORDS: dict[Outcome, str] = {
+    "answered": "answered",
+    "better": "decided",
+    "no-difference": "no difference that matters",
+    "cannot-tell": "could not be determined",
+    "did-not-learn": "the networks did not learn",
+    "not-run": "not run",
+}
 
 _GAP = "\u202f"  # narrow no-break space, before a unit
 _MINUS = "\u2212"
@@ -68,14 +83,26 @@ def number(value: float, places: int | None = None, signed: bool = False) -> str
     return text.replace("-", _MINUS)
 
 
-def digits(value: float) -> str:
+def digits(value: float, *, power: bool = False) -> str:
     """Return a number in three digits, or whole from 100 on: what can be read off an axis.
 
+    Args:
+        value: the number; from a million on it is a multiple of a power of ten.
+        power: whether it always is.
+
     Example:
-        >>> digits(0.00123456), digits(1.3e-7), digits(8192)
-        ('0.00123', '1.3 × 10⁻⁷', '8,192')
+        >>> digits(0.00123456), digits(1.3e-7), digits(8192), digits(2.5e21)
+        ('0.00123', '1.3 × 10⁻⁷', '8,192', '2.5 × 10²¹')
     """
+    if math.isfinite(value) and value and (power or abs(value) >= 1e6):
+        return _power(f"{value:.2e}").replace("-", _MINUS)
     return number(value, 0) if abs(value) >= 100 else number(float(f"{value:.3g}"))
+
+
+def _tiny(fact: Fact) -> bool:
+    """Return whether a fact is written in powers of ten: one of its numbers would be anyway."""
+    ends = (fact.value, fact.low, fact.high)
+    return any(isinstance(end, float) and 0 < abs(end) < 1e-4 for end in ends)
 
 
 def _power(text: str) -> str:
@@ -149,7 +176,7 @@ def value(fact: Fact, kind: str = "number") -> str:
     if fact.value is None or isinstance(fact.value, (str, bool)):
         return plain(fact.value)
     if kind == "log":
-        return digits(fact.value)
+        return digits(fact.value, power=_tiny(fact))
     low, high = _ends(fact, kind)
     places = 0 if kind == "count" else decimals(low, high)
     if places is None and _scale(kind) != 1.0:
@@ -169,7 +196,8 @@ def interval(fact: Fact, kind: str = "number") -> str:
     if fact.low is None or fact.high is None:
         return NONE
     if kind == "log":
-        return f"{digits(fact.low)} to {digits(fact.high)}"
+        low, high = (digits(end, power=_tiny(fact)) for end in (fact.low, fact.high))
+        return f"{low} to {high}"
     if "{" in kind:
         low, high = _custom(fact.low, kind), _custom(fact.high, kind)
         unit = f"{_GAP}%"

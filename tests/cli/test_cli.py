@@ -3,9 +3,6 @@
 import gzip
 import json
 import os
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,19 +10,8 @@ import pytest
 
 from firstlight.cli import main
 from firstlight.record import load
-from firstlight.studies import REGISTRY
 
 SMALL = ["--repeats", "20", "--test-points", "50", "--max-epochs", "200"]
-COMMAND = [sys.executable, "-c", "import sys; from firstlight.cli import main; sys.exit(main())"]
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder with no data in reach."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("FIRSTLIGHT_DATA", raising=False)
-    monkeypatch.setenv("FIRSTLIGHT_CACHE", str(tmp_path / "cache"))
-    return tmp_path
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -34,6 +20,12 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def small_run(place: Path) -> None:
     assert main(["run", "perceptron", *SMALL, "--out", "run", "--json"]) == 0
+
+
+def never_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "firstlight.studies.study.Study.run", lambda *_: pytest.fail("it ran again")
+    )
 
 
 def idx(magic: int, *sizes: int, body: int) -> bytes:
@@ -88,27 +80,54 @@ TABLE: dict[str, tuple[list[str], Callable[[Path], None], str]] = {
     "no command": ([], nothing, "expected one of lab, run"),
     "unknown command": (["train"], nothing, "got 'train'"),
     "unknown study": (["lab", "vanishing"], nothing, "got 'vanishing'"),
-    "unknown preset": (["lab", "--preset", "slow"], nothing, "'slow'"),
-    "negative seed": (["lab", "--seed", "-1"], nothing, "seed: expected from 0"),
+    "unknown preset": (["lab", "--preset", "slow"], nothing, "--preset: expected one of 'quick'"),
+    "negative seed": (["lab", "--seed", "-1"], nothing, "--seed: expected from 0 to 4,294,967,295"),
     "seed no number": (["lab", "--seed", "x"], nothing, "expected a whole number, got 'x'"),
-    "unknown lab option": (["lab", "--sed", "1"], nothing, "--sed"),
+    "unknown lab option": (
+        ["lab", "--sed", "1"],
+        nothing,
+        "firstlight: --sed: no such option; did you mean --seed? see 'firstlight lab --help'",
+    ),
     "run no study": (["run"], nothing, "got none"),
     "run unknown study": (["run", "nothing"], nothing, "got 'nothing'"),
-    "out of range": (["run", "perceptron", "--repeats", "0"], nothing, "got 0"),
+    "out of range": (
+        ["run", "perceptron", "--train-points", "0"],
+        nothing,
+        "--train-points: expected from 2 to 10,000 points, got 0; change --train-points",
+    ),
+    "a value of a list out of range": (
+        ["run", "cyclical", "--batch-sizes", "64", "1", "128", "256", "512"],
+        nothing,
+        "--batch-sizes (value 2): expected from 2 to 65,536 images, got 1; change --batch-sizes",
+    ),
+    "two options at odds": (
+        ["run", "cyclical", "--batch-sizes", "64", "32", "128", "256", "512"],
+        nothing,
+        "firstlight: --batch-sizes: expected at least 5 sizes in rising order",
+    ),
     "fraction for a count": (["run", "perceptron", "--repeats", "1.5"], nothing, "1.5"),
     "rate not a number": (["run", "perceptron", "--learning-rate", "nan"], nothing, "got nan"),
     "rate negative": (["run", "perceptron", "--learning-rate", "-1"], nothing, "got -1.0"),
     "rate infinite": (["run", "perceptron", "--learning-rate", "inf"], nothing, "got inf"),
-    "missing value": (["run", "perceptron", "--repeats"], nothing, "--repeats"),
-    "unknown option": (["run", "perceptron", "--repeat", "3"], nothing, "--repeat"),
-    "stray word": (["run", "perceptron", "now"], nothing, "now"),
+    "missing value": (["run", "perceptron", "--repeats"], nothing, "--repeats: expected a value"),
+    "unknown option": (
+        ["run", "perceptron", "--bogus", "3"],
+        nothing,
+        "firstlight: --bogus: no such option; see 'firstlight run perceptron --help'",
+    ),
+    "unknown options": (
+        ["run", "perceptron", "--bogus", "3", "--other=4"],
+        nothing,
+        "firstlight: --bogus, --other: no such options; see",
+    ),
+    "stray word": (["run", "perceptron", "now"], nothing, "now: no such argument; see"),
     "run unknown preset": (["run", "perceptron", "--preset", "slow"], nothing, "'slow'"),
     "unknown arm": (["run", "regularization", "--arms", "l2"], nothing, "'l2'"),
     "arm twice": (["run", "regularization", "--arms", "plain", "plain"], nothing, "once"),
     "share too large": (
         ["run", "regularization", "--validation-share", "0.9"],
         nothing,
-        "validation_share: expected from 0.01 to 0.5",
+        "--validation-share: expected from 0.02 to 0.5",
     ),
     "no such data folder": (["lab", "--data", "nowhere"], nothing, "no such folder"),
     "data folder is a file": (["lab", "--data", "file"], a_file, "a file"),
@@ -267,7 +286,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_other_ones(place: Path) -
 
 def test_two_configs_never_meet_in_the_default_folder(place: Path) -> None:
     for seed in ("0", "1"):
-        assert main(["run", "perceptron", *SMALL, "--seed", seed]) == 0
+        assert main(["run", "perceptron", *SMALL, "--seed", seed, "--json"]) == 0
     assert len(list((place / "runs").iterdir())) == 2
 
 
@@ -276,75 +295,11 @@ def test_a_finished_run_is_shown_and_not_run_again(
 ) -> None:
     small_run(place)
     first = capsys.readouterr().out
-    monkeypatch.setattr(
-        "firstlight.studies.study.Study.run", lambda *_: pytest.fail("it ran again")
-    )
+    never_runs(monkeypatch)
     small_run(place)
     said = capsys.readouterr()
     assert said.out == first
     assert "already finished" in said.err
-
-
-def test_lab_writes_the_page_and_report_makes_it_again(
-    place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["lab", "perceptron", "--out", "run"]) == 0
-    out = capsys.readouterr().out
-    page = place / "run" / "index.html"
-    assert str(page.resolve()) in out
-    assert "1.3" in out
-    written = page.read_bytes()
-    page.unlink()
-    assert main(["report", "run"]) == 0
-    assert page.read_bytes() == written
-
-
-def test_a_page_that_is_newer_than_its_records_is_not_made_again(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert main(["lab", "perceptron", "--out", "run"]) == 0
-    monkeypatch.setattr("firstlight.report.page.write", lambda _: pytest.fail("it was made again"))
-    assert main(["lab", "perceptron", "--out", "run"]) == 0
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--help"],
-        ["--version"],
-        ["lab", "--help"],
-        ["run", "perceptron", "--help"],
-        ["run", "--help"],
-    ],
-)
-def test_help_is_instant_and_imports_no_torch(arguments: list[str]) -> None:
-    code = (
-        "import sys\nfrom firstlight.cli import main\n"
-        f"try:\n    main({arguments!r})\nexcept SystemExit as stop:\n    assert not stop.code\n"
-        "sys.stderr.write(' '.join(sys.modules))"
-    )
-    times = []
-    for _ in range(3):
-        started = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        )
-        times.append(time.perf_counter() - started)
-    assert done.stdout
-    assert not {"torch", "numpy", "matplotlib", "scipy"} & set(done.stderr.split())
-    # The goal is 0.3 s; a loaded machine is allowed more before this speaks of a broken import.
-    assert min(times) < 1.0
-
-
-@pytest.mark.parametrize("study", REGISTRY)
-def test_every_field_of_a_config_is_an_option(
-    study: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit):
-        main(["run", study, "--help"])
-    text = capsys.readouterr().out
-    for name in REGISTRY[study].config().as_dict():
-        assert f"--{name.replace('_', '-')}" in text
 
 
 def test_preset_sets_the_defaults_and_options_change_them(

@@ -22,7 +22,7 @@ MODULES: dict[str, type[nn.Module]] = {
 }  # fmt: skip
 
 
-def bars(notice: str | None = None) -> Dataset:
+def bars() -> Dataset:
     """Return images that are easy to learn: a bright bar whose place is the class."""
     rng = np.random.default_rng(0)
 
@@ -34,7 +34,7 @@ def bars(notice: str | None = None) -> Dataset:
         return shown, labels
 
     (a, b), (c, d) = some(60), some(50)
-    return Dataset("bars", a, b, c, d, tuple("0123456789"), "made up", {"bars": "0" * 64}, notice)
+    return Dataset("bars", a, b, c, d, tuple("0123456789"), "made up", {"bars": "0" * 64})
 
 
 def seen() -> Images:

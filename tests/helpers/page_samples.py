@@ -14,13 +14,18 @@ HOSTILE = "<script>alert('facts')</script>"
 
 
 class Altered(Study):
-    """The sample study with another template."""
+    """The sample study with another template, and with a published run."""
 
     template: str | None = None
+    twin: Record | None = None
 
     def page(self) -> str:
         """Return the template of the test, or the study's own."""
         return self.template or super().page()
+
+    def published(self) -> Record | None:
+        """Return the published run of the test."""
+        return self.twin
 
 
 def sample_facts() -> Facts:
@@ -45,7 +50,7 @@ def record(**changes: Any) -> Record:
         "facts": sample_facts(),
         "verdicts": {
             "1.1": Verdict("1.1", "answered", "On average 96.65 % of the unit square."),
-            "1.2": Verdict("1.2", "better", "Yes, by 0.64 points on average."),
+            "1.2": Verdict("1.2", "better", "Yes, by 0.64 points on average.", decision="hinge"),
         },
         "arrays": arrays,
         "provenance": {
@@ -59,6 +64,7 @@ def record(**changes: Any) -> Record:
             ],
             "seed": 0,
             "data_sha256": hashes,
+            "images": "6,000 training images of <MNIST>",
             "duration_s": 1.234,
         },
         "notices": (),
@@ -66,8 +72,24 @@ def record(**changes: Any) -> Record:
     return Record(**{**content, **changes})
 
 
-def install(monkeypatch: pytest.MonkeyPatch, template: str | None = None) -> None:
+def published(**changes: Any) -> Record:
+    """Return a larger run of the sample study, whose answer to 1.2 is another."""
+    content: dict[str, Any] = {
+        "config": {"train_points": 20, "repeats": 9000, "learning_rate": 1e-9, "seed": 0},
+        "verdicts": {
+            "1.1": Verdict("1.1", "answered", "On average 96.61 % of the unit square."),
+            "1.2": Verdict("1.2", "no-difference", "No.", decision="no-difference"),
+        },
+        "arrays": Arrays(),
+    }
+    return record(**{**content, **changes})
+
+
+def install(
+    monkeypatch: pytest.MonkeyPatch, template: str | None = None, twin: Record | None = None
+) -> None:
     """Register the sample study for the length of a test."""
     study = Altered(SampleConfig)
     object.__setattr__(study, "template", template)
+    object.__setattr__(study, "twin", twin)
     monkeypatch.setitem(REGISTRY, "sample", study)

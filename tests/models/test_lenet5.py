@@ -103,6 +103,8 @@ def test_bad_arguments_are_refused() -> None:
         LeNet5(generator(), norm=("fc3",))
     with pytest.raises(ValueError, match="masks: expected a generator"):
         LeNet5(generator(), hidden_dropout=0.5)
+    with pytest.raises(ValueError, match="drop: expected any of input, conv1"):
+        LeNet5(generator(), drop=("fc3",))
 
 
 def test_watch_sees_every_layer() -> None:
@@ -157,3 +159,20 @@ def test_dropout_acts_in_training_only() -> None:
     x = torch.rand(4, 28, 28, generator=generator(2))
     assert torch.equal(model.eval()(x), plain.eval()(x))
     assert not torch.equal(model.train()(x), model(x))
+
+
+def test_dropout_behind_some_layers_only() -> None:
+    """Without dropout behind it, a layer hands on the same in training as in evaluation."""
+    dropped = {"hidden_dropout": 0.5, "input_dropout": 0.2, "masks": generator(1)}
+    model = LeNet5(generator(), drop=("fc2",), **dropped)  # type: ignore[arg-type]  # of many types
+    x = torch.rand(4, 28, 28, generator=generator(2))
+    seen: list[Tensor] = []
+
+    def watch(layer: str, what: str, values: Tensor) -> None:
+        if (layer, what) == ("fc2", "output"):
+            seen.append(values)
+
+    outputs = [model.train(training)(x, watch) for training in (True, False)]
+    assert torch.equal(*seen)
+    assert not torch.equal(*outputs)
+    assert LeNet5(generator(), drop=(), hidden_dropout=0.5).train()(x).shape == (4, 10)

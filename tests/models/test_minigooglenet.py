@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from firstlight.models.minigooglenet import PLAN, Downsample, Inception, MiniGoogLeNet
+from firstlight.models.minigooglenet import PLAN, Downsample, Inception, MiniGoogLeNet, resized
 
 
 def make(width: float = 0.125, **more: object) -> MiniGoogLeNet:
@@ -56,6 +56,35 @@ def test_small_images_are_resized() -> None:
     x = torch.rand(2, 28, 28)
     large = functional.interpolate(x[:, None], size=(32, 32), mode="bilinear")
     assert torch.allclose(model(x), model(large))
+
+
+@pytest.mark.parametrize(("resolution", "side"), [(0.5, 16), (0.25, 8), (1.5, 48), (0.875, 28)])
+def test_another_resolution_has_other_pixels_and_the_same_parameters(
+    resolution: float, side: int
+) -> None:
+    model = make(resolution=resolution).eval()
+    assert model.side == side
+    assert sum(p.numel() for p in model.parameters()) == sum(p.numel() for p in make().parameters())
+    x = torch.rand(2, 28, 28)
+    assert torch.allclose(model(x), model(resized(x[:, None], side)), atol=1e-6)
+    with pytest.raises(ValueError, match=f"expected shape .n, 1, {side}, {side}."):
+        model(torch.zeros(2, 1, 33, 33))
+
+
+def test_shrinking_takes_every_pixel_into_account() -> None:
+    """A single bright pixel keeps its light, wherever it is; without filtering some are skipped."""
+    x = torch.zeros(100, 1, 28, 28)
+    for index in range(100):
+        x[index, 0, 9 + index // 10, 9 + index % 10] = 1.0
+    light = resized(x, 16).sum((1, 2, 3))
+    assert torch.allclose(light, torch.full((100,), (16 / 28) ** 2), rtol=0.3)
+    assert torch.allclose(resized(torch.ones(1, 1, 28, 28), 16), torch.ones(16, 16))
+
+
+@pytest.mark.parametrize("resolution", [0.0, 0.2, -1.0, float("nan")])
+def test_resolutions_are_checked(resolution: float) -> None:
+    with pytest.raises(ValueError, match="resolution: expected at least"):
+        make(resolution=resolution)
 
 
 @pytest.mark.parametrize("shape", [(2, 27, 28), (2, 3, 32, 32), (2, 784), (2, 1, 64, 64)])

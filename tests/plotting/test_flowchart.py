@@ -55,10 +55,7 @@ def write() -> None:
 def drawn() -> tuple[Figure, FigureCanvasAgg]:
     """Return the diagram on a canvas 1000 pixels wide."""
     figure = diagram(to_json())
-    figure.set_dpi(1000 / WIDTH)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return figure, canvas
+    return figure, drawn_on(figure)
 
 
 def texts(figure: Figure, start: str) -> dict[str, Text]:
@@ -159,6 +156,35 @@ def test_labels_touch_nothing(drawn: tuple[Figure, FigureCanvasAgg]) -> None:
         corners = itertools.product((place.x0, place.x1), (place.y0, place.y1))
         assert not any(inside(box, x, y) for x, y in corners for box in BOXES.values()), name
         assert not any(place.overlaps(part) for a in ARROWS for part in segments(a)), name
+
+
+TRACE = (
+    "set_aside", "noise_at_start", *("train", "clearly_worse", "larger_allowed", "double") * 12,
+    "train", "clearly_worse", "larger_allowed", "read", "low_end_told", "smaller_allowed",
+    "train_smaller", "read", "low_end_told", "recommend", "noise_after_training", "put_back",
+)  # fmt: skip
+"""A search that doubled twelve times and halved once."""
+
+
+def test_the_way_of_a_search_is_marked_and_counted() -> None:
+    figure = diagram(to_json(), TRACE)
+    widths = {str(p.get_gid()): p.get_linewidth() for p in figure.axes[0].patches}
+    for arrow in ARROWS:
+        taken = (arrow.source, arrow.target) in set(itertools.pairwise(TRACE))
+        assert (widths[f"arrow-{arrow.source}-{arrow.target}"] > 1) == taken
+    words = {name: text.get_text() for name, text in texts(figure, "label-").items()}
+    assert words["larger_allowed-yes"] == "yes ×12"
+    assert words["clearly_worse-no"] == "×13\nno"
+    assert words["clearly_worse-yes"] == "yes"
+    test_labels_touch_nothing((figure, drawn_on(figure)))
+
+
+def drawn_on(figure: Figure) -> FigureCanvasAgg:
+    """Return a canvas 1000 pixels wide on which the figure has been drawn."""
+    figure.set_dpi(1000 / WIDTH)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return canvas
 
 
 def test_letters_are_readable_at_1000_pixels(drawn: tuple[Figure, FigureCanvasAgg]) -> None:

@@ -79,7 +79,7 @@ def test_the_blocks_are_a_whole_diagram() -> None:
 def test_the_text_in_records_stays_the_same() -> None:
     """It is a fact of published records: a change must be made on purpose."""
     digest = hashlib.sha256(to_json().encode()).hexdigest()
-    assert digest == "64530fd6b59f4768f0e3b341ffe7c70a4c7f62bdd2c8504661bd5f4a84aae071"
+    assert digest == "f3aa577fe52c612d52501e16395525dcce48b1a0cc82929556e75cb72608ca20"
 
 
 def test_the_number_of_trainings_is_that_of_the_trace() -> None:

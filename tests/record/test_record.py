@@ -47,7 +47,7 @@ def sample() -> Record:
         },
         arrays=arrays,
         provenance={"seed": 0, "versions": {"python": "3.11"}},
-        notices=("stand-in data",),
+        notices=("fewer images than asked for",),
     )
 
 

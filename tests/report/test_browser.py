@@ -1,37 +1,18 @@
 """The page as a reader sees it: opened in a headless Chromium, wide, on a phone and on paper."""
 
 import itertools
-import os
-import shutil
-import warnings
-from collections.abc import Iterator
+import re
+from importlib.resources import files
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
-import page_samples
-from firstlight import report
-from firstlight.record import RECORD_FILE
-from firstlight.report import page as report_page
-from firstlight.studies import REGISTRY
-
 pytestmark = pytest.mark.browser
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
 WIDTHS = (1280, 390)
-NOTICE = "Stand-in data: scikit-learn's 1,797 digits, scaled to 28 × 28, took the place of MNIST."
+TALLEST, PAGES, BYTES = 22_000, 30, 3_000_000
+"""What a reader finishes: pixels at 1280, pages of A4, and what a link brings."""
 
 # What a reader would see as broken, found in the laid-out page. Each returns a list of complaints.
 OUTSIDE = """() => {
@@ -40,10 +21,15 @@ OUTSIDE = """() => {
   return [...document.body.querySelectorAll('*')]
     .filter(e => !e.closest('.scroll *') && e.getBoundingClientRect().right > edge).map(name);
 }"""
+WIDER = """() => [...document.querySelectorAll('main :is(table, figure, img, pre, .verdict, .formula)')]
+  .filter(e => e.checkVisibility())
+  .map(e => [e, e.getBoundingClientRect(), e.parentElement.closest('main, details, figure')])
+  .filter(([, box, column]) => box.right > column.getBoundingClientRect().right + 1)
+  .map(([e, box]) => `${e.tagName} ${Math.round(box.width)} ${(e.innerText || e.alt).slice(0, 60)}`)"""
 OVERLAPS = """() => {
   const found = [];
   for (const parent of document.querySelectorAll('body, header, main, section, figure, nav, td')) {
-    const boxes = [...parent.children].filter(e => !e.classList.contains('skip'))
+    const boxes = [...parent.children].filter(e => !e.matches('.skip, .unseen'))
       .map(e => [e, e.getBoundingClientRect()]).filter(([, b]) => b.width && b.height);
     boxes.forEach(([a, p], i) => boxes.slice(i + 1).forEach(([b, q]) => {
       const wide = Math.min(p.right, q.right) - Math.max(p.left, q.left);
@@ -55,126 +41,78 @@ OVERLAPS = """() => {
 }"""
 CLIPPED = """() => [...document.body.querySelectorAll('*')]
   .filter(e => { const s = getComputedStyle(e);
-    return ['hidden', 'clip'].includes(s.overflowX) || ['hidden', 'clip'].includes(s.overflowY); })
+    return s.clipPath === 'none' && !e.closest('nav')
+      && (['hidden', 'clip'].includes(s.overflowX) || ['hidden', 'clip'].includes(s.overflowY)); })
   .filter(e => e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1)
   .map(e => e.outerHTML.slice(0, 80))"""
-IMAGES = """() => [...document.images].map(i => [i.complete, i.naturalWidth, i.alt, i.width])"""
+IMAGES = """() => [...document.images]
+  .map(i => [i.complete, i.naturalWidth, i.alt, i.getBoundingClientRect().width])"""
 SPILL = """() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]"""
-
-
-def _give_up(reason: str) -> NoReturn:
-    """Skip, or fail where FIRSTLIGHT_REQUIRE_BROWSER=1 forbids the skip."""
-    if os.environ.get("FIRSTLIGHT_REQUIRE_BROWSER") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-def _browser_path() -> str:
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None:
-        _give_up(f"no browser found: looked for {', '.join(BROWSERS)}")
-    return found
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A Chromium of the system, driven by playwright."""
-    path = _browser_path()
-    with warnings.catch_warnings():
-        # playwright's own use of asyncio is not ours to mend
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            from playwright.sync_api import sync_playwright
-        except ImportError:
-            _give_up("playwright is not installed: pip install 'firstlight[test]'")
-        with sync_playwright() as playwright:
-            chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-            yield chromium
-            chromium.close()
-
-
-_COMMITTED = any((RESULTS / name / RECORD_FILE).is_file() for name in REGISTRY)
-
-
-@pytest.fixture(scope="module", params=["made-up"] + ["committed results"] * _COMMITTED)
-def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A page's address: of the made-up study, and of the results under docs/, made anew."""
-    if request.param == "made-up":
-        with pytest.MonkeyPatch.context() as patch:
-            page_samples.install(patch)
-            html = report.render([page_samples.record(notices=(NOTICE,))])
-    else:
-        html = report.render(report_page.read(RESULTS))
-    path = tmp_path_factory.mktemp("page") / "index.html"
-    path.write_text(html, encoding="utf-8")
-    return path.as_uri()
-
-
-@pytest.fixture
-def visit(browser: Any, address: str) -> Iterator[Any]:
-    """Return a function that opens the page and notes complaints and requests."""
-    contexts = []
-
-    def open_page(width: int, **options: Any) -> tuple[Any, list[str], list[str]]:
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-        tab = context.new_page()
-        complaints: list[str] = []
-        requests: list[str] = []
-        tab.on("console", lambda message: complaints.append(message.text))
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.on("requestfailed", lambda request: complaints.append(request.url[:200]))
-        tab.on("request", lambda request: requests.append(request.url[:200]))
-        tab.goto(address, wait_until="load")
-        return tab, complaints, requests
-
-    yield open_page
-    for context in contexts:
-        context.close()
+HEIGHT = "document.documentElement.scrollHeight"
+UNFOLD = "document.querySelectorAll('details').forEach(d => { d.open = true })"
+CURRENT = "[...document.querySelectorAll('nav a')].filter(a => a.matches(':target-current')).map(a => a.hash)"
 
 
 def _check_layout(tab: Any) -> None:
     scroll, client = tab.evaluate(SPILL)
     assert scroll <= client
     assert tab.evaluate(OUTSIDE) == []
+    assert tab.evaluate(WIDER) == []
     assert tab.evaluate(OVERLAPS) == []
     assert tab.evaluate(CLIPPED) == []
 
 
+def test_the_page_is_one_that_a_reader_finishes(browser: Any, published: Path) -> None:
+    assert published.stat().st_size <= BYTES
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    tab.goto(published.as_uri())
+    assert tab.evaluate(HEIGHT) <= TALLEST
+    pdf = tab.pdf(format="A4", prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) <= PAGES
+    tab.close()
+
+
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_page_opens_without_complaint_or_network(visit: Any, address: str, width: int) -> None:
+def test_the_page_opens_without_complaint_or_network(visit: Any, path: Path, width: int) -> None:
     _, complaints, requests = visit(width)
     assert complaints == []
-    assert [r for r in requests if r != address and not r.startswith("data:")] == []
+    assert [r for r in requests if r != path.as_uri() and not r.startswith("data:")] == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_overflows_overlaps_or_is_clipped(visit: Any, width: int) -> None:
     tab, _, _ = visit(width)
     _check_layout(tab)
+    tab.evaluate(UNFOLD)
+    _check_layout(tab)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_figure_is_drawn_legible_and_described(visit: Any, width: int) -> None:
     tab, _, _ = visit(width)
+    tab.evaluate(UNFOLD)
     images = tab.evaluate(IMAGES)
     assert images
     for complete, natural, alt, shown in images:
         assert complete
         assert natural > 0
         assert alt.strip()
-        assert shown >= 0.85 * natural, "letters of 8 points would become too small"
+        if width == 1280:
+            assert shown >= 0.85 * natural, "letters of 8 points would become too small"
 
 
-def test_wide_figures_scroll_inside_their_own_frame_on_a_phone(visit: Any) -> None:
+def test_a_figure_on_a_phone_is_shown_in_full_size_on_request(visit: Any) -> None:
     tab, _, _ = visit(390)
-    frames = tab.evaluate(
-        "() => [...document.querySelectorAll('figure .scroll')]"
-        ".map(e => [e.scrollWidth, e.clientWidth, getComputedStyle(e).overflowX, e.tabIndex])"
-    )
-    assert frames
-    assert any(inner > outer for inner, outer, _, _ in frames)
-    assert all((overflow, tab_index) == ("auto", 0) for _, _, overflow, tab_index in frames)
+    box = tab.locator("figure").first.get_by_role("checkbox", name="Full size of figure 1")
+    image, frame = tab.locator("figure img").first, tab.locator("figure .scroll").first
+    natural = image.evaluate("i => i.naturalWidth")
+    assert image.bounding_box()["width"] < natural
+    box.focus()
+    tab.keyboard.press("Space")
+    assert image.bounding_box()["width"] == pytest.approx(natural, abs=1)
+    assert frame.bounding_box()["width"] <= 390
+    scroll, client = tab.evaluate(SPILL)
+    assert scroll <= client
 
 
 def test_the_page_can_be_read_without_scripts(visit: Any) -> None:
@@ -186,12 +124,14 @@ def test_the_page_can_be_read_without_scripts(visit: Any) -> None:
     assert tab.locator("figure img").count() >= 2
 
 
-def test_the_page_prints_within_the_paper(visit: Any) -> None:
+def test_the_page_prints_within_the_paper_and_closed_parts_stay_closed(visit: Any) -> None:
     """658 pixels are A4 less two margins of 18 mm."""
     tab, _, _ = visit(658)
     tab.emulate_media(media="print")
     _check_layout(tab)
-    assert tab.pdf(format="A4").startswith(b"%PDF")
+    assert not tab.locator("nav").is_visible()
+    assert not tab.locator("details table, details figure, pre").first.is_visible()
+    assert tab.pdf(format="A4", prefer_css_page_size=True).startswith(b"%PDF")
 
 
 def test_landmarks_headings_and_tables_are_in_order(visit: Any) -> None:
@@ -207,16 +147,83 @@ def test_landmarks_headings_and_tables_are_in_order(visit: Any) -> None:
     assert tab.locator("table:not(:has(> caption))").count() == 0
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_contents_mark_the_place_that_is_read(visit: Any, width: int) -> None:
+    tab, _, _ = visit(width)
+    if not tab.evaluate("CSS.supports('selector(:target-current)')"):
+        pytest.skip("this browser keeps the heading in sight instead")
+    tab.set_viewport_size({"width": width, "height": 300})  # so that each question can be on top
+    for anchor in ("#question-1-2", "#question-1-1", "#question-1-2"):
+        tab.evaluate(f"document.querySelector('{anchor}').scrollIntoView()")
+        tab.wait_for_function(f"{CURRENT}.join() === '{anchor}'")
+        link = tab.locator(f"nav a[href='{anchor}']")
+        assert link.evaluate("a => getComputedStyle(a).fontWeight") == "600"
+        assert link.is_visible()
+        assert link.evaluate("a => a.getBoundingClientRect().height") >= 20
+
+
+def test_the_keyboard_reaches_the_text_and_what_is_folded(visit: Any) -> None:
+    tab, _, _ = visit(1280)
+    tab.keyboard.press("Tab")
+    skip = tab.locator(".skip")
+    assert skip.evaluate("a => a === document.activeElement && a.offsetHeight > 10")
+    assert skip.evaluate("a => getComputedStyle(a).outlineStyle") == "solid"
+    tab.keyboard.press("Enter")
+    assert tab.evaluate("document.activeElement.id") == "main"
+    fold = tab.locator("main details").first
+    fold.locator("> summary").focus()
+    tab.keyboard.press("Enter")
+    assert fold.evaluate("d => d.open")
+    tab.keyboard.press("Shift+Tab")
+    assert tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def test_the_page_is_dark_where_the_reader_wants_it_and_paper_stays_white(visit: Any) -> None:
+    tab, _, _ = visit(1280, color_scheme="dark")
+    paper, ink = (
+        "getComputedStyle(document.body).backgroundColor",
+        "getComputedStyle(document.body).color",
+    )
+    figure = "getComputedStyle(document.querySelector('figure img')).filter"
+    assert tab.evaluate(paper) == "rgb(20, 20, 20)"
+    assert tab.evaluate(ink) == "rgb(227, 229, 232)"
+    assert "invert(0.92)" in tab.evaluate(figure)
+    tab.emulate_media(media="print", color_scheme="dark")
+    assert tab.evaluate(paper) == "rgb(255, 255, 255)"
+    assert tab.evaluate(figure) == "none"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_axe_finds_no_fault(visit: Any, path: Path, width: int, scheme: str) -> None:
+    """Contrasts do not change with the width, and take most of the time on a large page."""
+    axe = pytest.importorskip("axe_playwright_python", reason="pip install 'firstlight[test]'")
+    tab, _, _ = visit(width, color_scheme=scheme)
+    tab.evaluate(UNFOLD)
+    tab.evaluate(files(axe).joinpath("axe.min.js").read_text(encoding="utf-8"))
+    contrast = width == 1280 or path.stat().st_size < 1_000_000
+    found = tab.evaluate(
+        "contrast => axe.run(document, {resultTypes: ['violations'],"
+        " rules: {'color-contrast': {enabled: contrast}}})",
+        contrast,
+    )
+    faults = [(f["id"], [n["html"][:200] for n in f["nodes"]]) for f in found["violations"]]
+    assert faults == []
+    assert len(found["passes"]) > 20
+
+
 def test_the_checks_see_a_broken_page(browser: Any) -> None:
     """A page with one fault of each kind, so that the checks above cannot pass by being blind."""
     tab = browser.new_page(viewport={"width": 390, "height": 900})
     tab.set_content(
         "<main><p style='width:600px'>wide</p><p>over</p><p style='margin-top:-2em'>lap</p>"
-        "<div style='overflow:hidden;height:5px'>clipped</div><img alt=''></main>"
+        "<div style='overflow:hidden;height:5px'>clipped</div><img alt=''>"
+        "<div class='scroll' style='overflow:auto'><table style='width:700px'><td>x</td></table></div></main>"
     )
     scroll, client = tab.evaluate(SPILL)
     assert scroll > client
     assert len(tab.evaluate(OUTSIDE)) == 1
+    assert len(tab.evaluate(WIDER)) == 1
     assert tab.evaluate(OVERLAPS)
     assert len(tab.evaluate(CLIPPED)) == 1
     assert tab.evaluate(IMAGES)[0][1:3] == [0, ""]

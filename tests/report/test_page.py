@@ -1,12 +1,13 @@
 """The page: what it shows, what it escapes, what it refuses, and that it needs nothing else."""
 
-import base64
 import os
 import re
 import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import pytest
 
@@ -15,9 +16,10 @@ from firstlight import report
 from firstlight.errors import RecordError
 from firstlight.record import Facts, Verdict, load, save
 from firstlight.report import page
+from firstlight.report.view import Numbering, View
 from firstlight.studies import REGISTRY
 
-NOTICE = "Stand-in data: digits in the place of <MNIST>."
+NOTICE = "60,000 training images of <MNIST> were asked for and 6,000 were there."
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +85,7 @@ def test_every_link_leads_somewhere_and_ids_are_unique(html: str) -> None:
     ids = [a["id"] for _, a in outline.tags if "id" in a]
     assert len(ids) == len(set(ids))
     links = [str(a["href"])[1:] for a in outline.all("a")]
-    assert {"sample", "question-1-1", "question-1-3"} <= set(links)
+    assert {"glance", "sample", "question-1-1", "question-1-3", "provenance"} <= set(links)
     assert set(links) <= set(ids)
 
 
@@ -106,8 +108,8 @@ def test_figures_are_embedded_with_their_words(html: str) -> None:
     assert [image["alt"] for image in images] == ["Rising curves.", "A histogram, seed 0."]
     for image in images:
         kind, data = str(image["src"]).split(",", 1)
-        assert kind == "data:image/svg+xml;base64"
-        assert b"<svg" in base64.b64decode(data, validate=True)[:600]
+        assert kind == "data:image/svg+xml"
+        assert ElementTree.fromstring(unquote(data)).tag == "{http://www.w3.org/2000/svg}svg"
     assert [image["width"] for image in images] == ["720", "499"]
 
 
@@ -118,12 +120,72 @@ def test_facts_stand_with_interval_and_n(html: str) -> None:
     assert "It classifies 96.65 % (95 % interval 96.57 to 96.73 %) of the unit square" in text
 
 
-def test_the_glance_gives_each_question_its_headline(html: str) -> None:
-    glance = Outline(html.split('class="glance"')[1].split("</table>")[0]).text
-    assert "On average 96.65\u202f% of the unit square." in glance
-    assert "A single set may differ" not in glance
+def test_the_glance_gives_each_question_its_sign_and_headline(html: str) -> None:
+    glance = html.split('class="glance"')[1].split("</table>")[0]
+    text = Outline(glance).text
+    assert "On average 96.65\u202f% of the unit square." in text
+    assert "A single set may differ" not in text
     assert "A single set may differ" in Outline(html).text
-    assert "Which of them, and why?Not answered by this run." in glance.replace("\n", "")
+    rows = glance.split("<tr>")[2:]
+    assert [re.findall(r'aria-label="([^"]*)" title="[^"]*">(.)<', row) for row in rows] == [
+        [("answered", "✓")], [("decided", "✓")], [("not run", "–")],
+    ]  # fmt: skip
+    assert "Not answered by this run." in rows[2]
+    caption = Outline(glance.split("</caption>")[0]).text
+    assert "✓ answered or decided" in caption
+    assert "not run" in caption
+    assert "could not be determined" not in caption
+
+
+def test_the_answer_stands_below_its_question(html: str) -> None:
+    for number in ("1-1", "1-2", "1-3"):
+        after = html.split(f'<h3 id="question-{number}">')[1].split("</h3>")[1]
+        assert after.strip().startswith('<div class="verdict"')
+
+
+def test_the_published_run_stands_beside_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "draw_all", lambda study, record: {})
+    template = "{% from 'macros.html' import question, verdict with context %}" + "".join(
+        f"{{{{ question('{n}', 'What?') }}}}{{{{ verdict('{n}') }}}}" for n in ("1.1", "1.2", "1.3")
+    )
+    twin = page_samples.published()
+    page_samples.install(monkeypatch, template, twin)
+    text = plain(Outline(report.render([page_samples.record()])).text)
+    assert text.count("Published run (9,000 training sets):") == 2
+    assert "9,000 training sets): On average 96.61 % of the unit square.\n" in text
+    assert "= Published run (9,000 training sets): No. The two runs disagree" in text
+    same = dict(page_samples.record().verdicts)
+    same["1.2"] = Verdict("1.2", "no-difference", "No.", decision="no-difference")
+    agreed = Outline(report.render([page_samples.record(verdicts=same)])).text
+    assert "No. The two runs agree." in agreed
+    assert "Published" not in report.render([twin])
+
+
+def test_no_published_run_no_word_of_it(html: str) -> None:
+    assert "Published" not in html
+    assert "agree" not in Outline(html).text
+
+
+def test_folded_parts_and_code_are_closed(html: str) -> None:
+    folds = Outline(html).all("details")
+    assert len(folds) == 4
+    assert not [fold for fold in folds if "open" in fold]
+    assert "Code: how a sentence begins" in html
+    assert "return text[:1].upper() + text[1:]" in Outline(html).text
+
+
+def test_chapters_that_share_a_problem_have_the_numbers_of_their_questions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    record, numbering = page_samples.record(), Numbering()
+    views = [View(REGISTRY["sample"], record, {}, numbering) for _ in range(3)]
+    for view, problem, questions in zip(
+        views, ("1", "2", "2"), (("1.1", "1.2"), ("2.1",), ("2.2", "2.3")), strict=True
+    ):
+        view.note_title(problem, "A title")
+        for number in questions:
+            view.add_question(number, "What?")
+    assert page._numbers(views) == ["1", "2.1", "2.2–2.3"]
 
 
 def test_notices_lead_the_page_once_and_only_where_there_are_some(html: str) -> None:
@@ -135,7 +197,7 @@ def test_notices_lead_the_page_once_and_only_where_there_are_some(html: str) -> 
 
 
 def test_columns_of_numbers_stand_on_the_right(html: str) -> None:
-    heads = re.findall(r'<th scope="col"( class="num")?>([^<]*)</th>', html)
+    heads = re.findall(r'<th scope="col"(?: role="\w+")?( class="num")?>([^<]*)</th>', html)
     assert (' class="num"', "Mean β") in heads
     assert ("", "Layer") in heads
     assert all(a.get("scope") for a in Outline(html).all("th"))
@@ -211,24 +273,8 @@ def test_optional_rows_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "absent" not in made
 
 
-def test_provenance_says_how_the_trials_ran() -> None:
-    rows = dict(page.origin(page_samples.record()))
-    assert [plain(line) for line in rows["Work"]] == [
-        "sets: 10 trials, 12.5 s in all, in 2 processes of 1 thread"
-    ]
-
-
-def test_parameters_carry_their_units() -> None:
-    rows = page.parameters(page_samples.record())
-    assert ("train_points", "20", "points") in rows
-    assert ("repeats", "2,000", "training sets") in rows
-
-
-def test_a_grid_of_words_is_not_numeric() -> None:
-    view_ = page.View(REGISTRY["sample"], page_samples.record(), {}, page.Numbering())
-    grid = view_.grid(["a", "b", "c"], [["C1", 1.5, None], ["C3", -2, "few"]], "")
-    assert grid.numeric == [False, True, False]
-    assert grid.rows[1][1] == "\u22122"
+def test_the_images_are_named_at_the_top(html: str) -> None:
+    assert html.index("6,000 training images of &lt;MNIST&gt;") < html.index("<nav")
 
 
 def test_making_the_page_never_imports_torch(tmp_path: Path) -> None:

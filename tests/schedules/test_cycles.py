@@ -1,6 +1,7 @@
 import math
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,6 +80,23 @@ def test_the_final_amplitude_is_met_exactly() -> None:
     peak_at_the_end = exp_range(1.0, 3.0, 400, total_samples=200, final=0.25)
     assert peak_at_the_end(200) == 1.5
     assert exp_range(1.0, 3.0, 400, total_samples=1_000, final=0.1)(1_000) == pytest.approx(1.2)
+
+
+@pytest.mark.parametrize("toward", ["low", "high"])
+@pytest.mark.parametrize("geometric", [False, True])
+def test_the_decay_can_begin_at_the_first_peak(toward: str, geometric: bool) -> None:
+    """Until then the wave is the one without decay; begun a cycle later, it is a cycle late."""
+
+    def wave(after: float, gamma: float = 0.1 ** (1 / 900)) -> Schedule:
+        return exp_range(1, 9, 200, gamma=gamma, after=after, **ends)
+
+    ends: dict[str, Any] = {"toward": toward, "geometric": geometric}
+    late = exp_range(1, 9, 200, total_samples=1_000, final=0.1, after=100, **ends)
+    assert late(100) == pytest.approx(9 if toward == "low" else 1)
+    for seen in range(0, 1_001, 25):
+        assert late(min(seen, 100)) == wave(0, gamma=1)(min(seen, 100))
+        assert late(seen) == pytest.approx(wave(100)(seen))
+        assert late(seen) == pytest.approx(wave(300)(seen + 200))
 
 
 def test_final_and_gamma_say_the_same() -> None:
@@ -242,6 +260,8 @@ def test_a_schedule_is_a_value(schedule: Schedule) -> None:
         (lambda: exp_range(1, 2, 10, total_samples=9, gamma=0.9), "either final"),
         (lambda: exp_range(1, 2, 10, total_samples=9, final=0.1, gamma=0.9), "either final"),
         (lambda: exp_range(1, 2, 10, gamma=1.1), "at most 1"),
+        (lambda: exp_range(1, 2, 10, gamma=0.9, after=-1), "after: expected"),
+        (lambda: exp_range(1, 2, 10, total_samples=9, final=0.1, after=9), "total_samples: exp"),
         (lambda: exp_range(1, 2, 10, total_samples=9, final=0), "above 0"),
         (lambda: exp_range(1, 2, 10, total_samples=0, final=0.1), "total_samples: expected"),
         (lambda: exp_range(1, 2, 10, gamma=0.9, decay="lower"), "'amplitude' or 'both'"),  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+import torch._inductor.config as compiler
 from torch import nn
 
 from firstlight.models.minigooglenet import MiniGoogLeNet
@@ -55,7 +56,8 @@ def test_bfloat16_stays_close() -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch's own, inside its compiler
 def test_a_compiled_network_gives_the_same_outputs_at_every_size() -> None:
     model = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))
-    with use(Acceleration(compiled=True), model) as forward:
+    # In one thread, so that PyTorch leaves no process of its own behind, of which Python may warn.
+    with compiler.patch(compile_threads=1), use(Acceleration(compiled=True), model) as forward:
         for n in (8, 3, 8):
             x = torch.randn(n, 6)
             assert torch.allclose(forward(x), model(x), rtol=1e-5, atol=1e-6)

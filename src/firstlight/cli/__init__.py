@@ -10,8 +10,8 @@ from firstlight import __version__
 from firstlight.errors import ConfigError, FirstlightError, TrialError
 
 COMMANDS = {
-    "lab": "run the studies and write one page with all the answers",
-    "run": "run one study, with every parameter of its config as an option",
+    "lab": "run the studies, print the answers and write one page: at most 5 minutes",
+    "run": "run one study, with every parameter of its config as an option, and write its page",
     "report": "make the page of a run folder again, from its records alone",
     "data": "list the data sets and where they were found, or fetch them",
     "born-dead": "how likely a ReLU network of a given shape is dead before it is trained",
@@ -23,6 +23,9 @@ The first look at a neural network before you train it.
 
 commands:
 {chr(10).join(f"  {name:<11}{text}" for name, text in COMMANDS.items())}
+
+example:
+  firstlight lab --preset class
 
 options:
   -h, --help     show this help and exit
@@ -50,6 +53,15 @@ def _failed(status: int, words: str) -> int:
     return status
 
 
+def _spell_simply() -> None:
+    """Where an output lacks characters such as ✓ or −, let others stand for them."""
+    for stream in (sys.stdout, sys.stderr):
+        if "utf" not in (stream.encoding or "utf").lower():
+            from firstlight.cli.terminal import spell
+
+            spell(stream)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code.
 
@@ -59,6 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     if threading.current_thread() is threading.main_thread():  # no other may set a handler
         # A request to terminate is answered as Ctrl-C is: end cleanly and keep what is done.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _spell_simply()
     try:
         status = _dispatch(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()

@@ -3,7 +3,8 @@
 import sys
 from dataclasses import dataclass
 
-from firstlight.cli.common import parse
+from firstlight.cli.arguments import options_as_typed, parse
+from firstlight.cli.help import Help
 from firstlight.errors import ConfigError
 from firstlight.studies.dying_relu.config import Init
 
@@ -20,9 +21,9 @@ class BornDead:
     """
 
     width: int
-    """Units in each hidden layer, from 1 to 1000."""
+    """Units in each hidden layer, from 1 to 1000; to be given."""
     depth: int
-    """Layers with the linear output, from 2 to 1000: 10 means 9 hidden layers."""
+    """Layers with the linear output, from 2 to 1000; to be given. 10 means 9 hidden layers."""
     inputs: int = 1
     """Input dimension, from 1 to 1000."""
     init: Init = "he"
@@ -30,7 +31,7 @@ class BornDead:
     networks: int = 200_000
     """Networks to draw, from 1 to 100000000."""
     seed: int = 0
-    """From 0."""
+    """The number from which the random numbers follow, from 0."""
     risk: float = 0.01
     """Accepted probability to be born dead, between 0 and 1; the safe width is printed for it."""
     json: bool = False
@@ -50,17 +51,32 @@ def _check(options: BornDead) -> None:
     parameters = hidden + options.width * (options.inputs + 2) + 1
     if parameters > MOST_PARAMETERS:
         raise ConfigError(
-            f"width and depth: expected at most {MOST_PARAMETERS:,} parameters in a network, got "
+            f"--width and --depth: expected at most {MOST_PARAMETERS:,} parameters in a network, got "
             f"{parameters:,}; choose a smaller shape"
         )
 
 
+def _help() -> Help:
+    return Help(
+        "firstlight born-dead --width N --depth N [OPTIONS]",
+        f"{BornDead.__doc__}",
+        {"firstlight born-dead --width 2 --depth 10": "networks of 9 hidden layers of 2 units"},
+        {
+            "the network": (BornDead, ("width", "depth", "inputs", "init")),
+            "the estimate": (BornDead, ("networks", "seed", "risk")),
+            "what is printed": (BornDead, ("json",)),
+        },
+    )
+
+
 def main(arguments: list[str]) -> int:
     """Run the command and return its exit code."""
-    options = parse(BornDead, arguments, "firstlight born-dead")
-    _check(options)
+    options = parse(BornDead, arguments, "firstlight born-dead", _help)
+    with options_as_typed([*LIMITS, "seed", "risk"]):
+        _check(options)
 
     from firstlight.cli import terminal
+    from firstlight.cli.progress import progress
     from firstlight.ensemble import born_dead, theory
     from firstlight.ensemble.spec import Network
     from firstlight.record.facts import Fact
@@ -68,7 +84,7 @@ def main(arguments: list[str]) -> int:
 
     width, depth, init = options.width, options.depth, options.init
     network = Network((options.inputs, *[width] * (depth - 1), 1))
-    with terminal.progress("born-dead") as report:
+    with progress("born-dead") as report:
         fact = theory.probability(network, init, options.networks, options.seed, progress=report)
     normal, symmetric = init in theory.NORMAL, init in theory.SYMMETRIC
     known = {
@@ -80,9 +96,9 @@ def main(arguments: list[str]) -> int:
         drawn = {"probability": fact.value, "low": fact.low, "high": fact.high}
         sys.stdout.write(to_json({**drawn, **known, "networks": fact.n}))
         return 0
-    there = {n.replace("_", " "): Fact(v) for n, v in known.items() if v is not None}
+    there = [(n.replace("_", " "), Fact(v), "") for n, v in known.items() if v is not None]
     title = f"P(born dead), width {width}, depth {depth}, {init}"
-    terminal.show(terminal.facts_table([("drawn", fact), *there.items()], title))
+    terminal.show(terminal.facts_table([("drawn", fact, ""), *there], title))
     if not born_dead.is_exact(network, zero_bias=init not in ("torch", "rai")):
         points = born_dead.POINTS
         print(f"The domain is sampled at {points} points: read 'drawn' as an upper estimate.")

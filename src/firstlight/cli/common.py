@@ -1,61 +1,44 @@
-"""What commands share: arguments into dataclasses, and one study in one folder."""
+"""What ``lab`` and ``run`` share: their options, one study in one folder, the answers, the page."""
 
-import contextlib
-import io
+import json
 import shutil
-from collections.abc import Callable
-from itertools import takewhile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
-import tyro
-
-from firstlight import __version__
-from firstlight.config import Config
-from firstlight.errors import ConfigError
+import firstlight
+from firstlight.config import Config, Preset
+from firstlight.errors import ConfigError, RecordError
 from firstlight.studies import study_of
 
 if TYPE_CHECKING:
     from firstlight.data.datasets import Dataset
     from firstlight.record.record import Record
 
-T = TypeVar("T")
-
-WORDS = {
-    "Error parsing ": "",
-    "invalid literal for int() with base 10:": "expected a whole number, got",
-    "could not convert string to float:": "expected a number, got",
-}
-"""What stands in messages of tyro and Python → what is printed instead."""
+RUNS = Path("runs")
+"""Where runs lie that are given no other place."""
 
 
-def parse(kind: Callable[..., T], arguments: list[str], prog: str) -> T:
-    """Return the dataclass ``kind`` filled from ``arguments``.
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """The options of a command that runs studies."""
 
-    Raises:
-        ConfigError: an argument is unknown, missing or not of its kind.
-        SystemExit: help was asked for and printed.
-    """
-    box = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(box):
-            return tyro.cli(kind, prog=prog, args=arguments, config=(tyro.conf.FlagCreatePairsOff,))
-    except SystemExit as stop:
-        if stop.code in (0, None):
-            raise
-        # The message is the first paragraph in tyro's frame.
-        lines = (line.strip("╭╰│─╮╯| ") for line in box.getvalue().splitlines()[1:])
-        words = " ".join(takewhile(bool, lines)) or "the arguments do not fit"
-        for theirs, ours in WORDS.items():
-            words = words.replace(theirs, ours)
-        raise ConfigError(f"{words.rstrip('.')}; see '{prog} --help'") from None
+    preset: Preset = "quick"
+    """How large the run is."""
+    data: Path | None = None
+    """Which images: a folder with the official files; official: all 70,000 images of each set,
+    fetched if need be; embedded: the 6,000 training and 2,000 test images that come with firstlight.
+    Without it: FIRSTLIGHT_DATA, the cache, Debian's folder, embedded; the preset full means official.
+    More under 'firstlight data --help'."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where networks are trained."""
+    full: bool = False
+    """Print also what the page says below each answer, and what the marks before the answers mean."""
 
 
-def check_folder(path: Path | None, option: str) -> None:
-    """Raise ``ConfigError`` where the user named something that is no folder."""
-    if path is not None and not path.is_dir():
-        found = "a file" if path.exists() else "no such folder"
-        raise ConfigError(f"{option}: expected a folder, got {path} ({found}); check the path")
+HEADS = {"data": "--data DIR|official|embedded", "out": "--out DIR"}
+"""How options are written in the help, where name and type do not say it."""
 
 
 def pick_device(wanted: str) -> str:
@@ -67,45 +50,115 @@ def pick_device(wanted: str) -> str:
     if torch.cuda.is_available():
         return "cuda"
     if wanted == "cuda":
-        raise ConfigError("device: expected a CUDA device, got none; use --device cpu")
+        raise ConfigError("--device: expected a CUDA device, got none; use --device cpu")
     return "cpu"
 
 
-def find_data(config: Config, folder: Path | None) -> "Dataset | None":
-    """Return the study's data set, fetched if need be, and say where stand-in data are used."""
+def find_data(config: Config, source: Path | None, preset: str = "quick") -> "Dataset | None":
+    """Return the study's data set, and say which images it is.
+
+    Args:
+        config: of the study.
+        source: what --data names: a folder, ``official`` or ``embedded``.
+        preset: ``"full"`` wants all images, and fetches them unless --data or FIRSTLIGHT_DATA
+            names something else.
+    """
     if config.data_set is None:
         return None
-    from firstlight.cli.terminal import progress, say
-    from firstlight.data import datasets
+    from firstlight.cli.progress import progress, say
+    from firstlight.data import datasets, sources
 
-    with progress(config.study) as report:
-        dataset = datasets.load(config.data_set, folder=folder, progress=report)
-    if dataset.notice is not None:
-        say(f"{config.study}: {dataset.notice}")
+    wanted = sources.named(source) or ("official" if preset == "full" else None)
+    with progress(config.study, "bytes") as report:
+        dataset = datasets.load(config.data_set, wanted, progress=report)
+    say(f"{config.study}: {dataset.origin}")
     return dataset
 
 
-def run_study(config: Config, out: Path, device: str, dataset: "Dataset | None") -> "Record":
-    """Return the study's record in ``out/<study>``: the one that lies there, or a new one."""
-    from firstlight.cli.terminal import progress, say
-    from firstlight.context import Context
-    from firstlight.record.record import RECORD_FILE, load, save
-    from firstlight.record.store import claim
-
-    folder = out / config.study
-    identity = {
+def identity(config: Config, device: str, dataset: "Dataset | None") -> dict[str, Any]:
+    """Return everything that a run's answer depends on, JSON-ready."""
+    return {
         "study": config.study,
-        "version": __version__,
+        "version": firstlight.__version__,
         "config": config.as_dict(),
         "device": device,
         "data": None if dataset is None else f"{dataset.name} {dataset.fingerprint}",
     }
-    claim(folder, identity)
+
+
+def run_study(config: Config, out: Path, device: str, dataset: "Dataset | None") -> "Record":
+    """Return the study's record in ``out/<study>``.
+
+    It is the one that lies there; or that of the same run in another folder of ``runs``; or a new
+    one.
+    """
+    from firstlight.cli.progress import duration, progress, say
+    from firstlight.context import Context
+    from firstlight.record.record import RECORD_FILE, load, save
+    from firstlight.record.store import claim
+
+    folder, own = out / config.study, identity(config, device, dataset)
+    claim(folder, own)
     if (folder / RECORD_FILE).exists():
         finished = load(folder)
         say(f"{config.study}: already finished in {folder}")
         return finished
+    elsewhere = _elsewhere(own, folder)
+    if elsewhere is not None:
+        place, record = elsewhere
+        save(record, folder)
+        say(f"{config.study}: the same run is finished in {place}, its record is taken from there")
+        return record
     with progress(config.study) as report:
         record = study_of(config.study).run(config, Context(folder, device, report, dataset))
     save(record, folder)
+    say(f"{config.study}: done in {duration(record.provenance['duration_s'])}")
     return record
+
+
+def _elsewhere(own: dict[str, Any], folder: Path) -> "tuple[Path, Record] | None":
+    """Return the finished record of the same run in another folder of ``runs``, and that folder.
+
+    Not one from before the code last changed.
+    """
+    from firstlight.record.record import RECORD_FILE, load
+    from firstlight.record.store import CLAIM_FILE
+
+    changed = newest_source("*.py")
+    for claimed in sorted(RUNS.glob(f"*/{own['study']}/{CLAIM_FILE}")):
+        place, record = claimed.parent, claimed.parent / RECORD_FILE
+        if place.resolve() == folder.resolve() or not record.exists():
+            continue
+        try:
+            same = json.loads(claimed.read_text(encoding="utf-8")) == own
+            if same and record.stat().st_mtime_ns > changed:
+                return place, load(place)
+        except (ValueError, RecordError):  # a folder that cannot be read is none to take from
+            continue
+    return None
+
+
+def newest_source(*patterns: str) -> int:
+    """Return when the package's files of these names last changed, in nanoseconds."""
+    package = Path(firstlight.__file__).parent
+    return max(path.stat().st_mtime_ns for each in patterns for path in package.rglob(each))
+
+
+def conclude(records: "Sequence[Record]", out: Path, full: bool) -> None:
+    """Make the page of a run folder where it is not up to date, print the answers and its place."""
+    import sys
+
+    from firstlight.cli import terminal
+    from firstlight.cli.progress import progress
+    from firstlight.record.record import RECORD_FILE
+    from firstlight.report import page
+
+    path = out / page.PAGE_FILE
+    made = path.stat().st_mtime_ns if path.exists() else 0
+    stale = newest_source("*.py", "*.html", "*.css")
+    newest = max([stale, *(r.stat().st_mtime_ns for r in out.glob(f"*/{RECORD_FILE}"))])
+    if made <= newest:
+        with progress("page") as report:
+            path = page.write(out, report)
+    print("\n".join(terminal.answers(records, full, terminal.columns(sys.stdout))))
+    print(f"page: {path.resolve()}")

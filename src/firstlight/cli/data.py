@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from firstlight.cli.common import check_source, parse
+from firstlight.cli.arguments import check_source, parse
 from firstlight.errors import DataError
 
 USAGE = """usage: firstlight data [list] [--data DIR]
@@ -48,7 +48,7 @@ class Fetch:
 
 
 def _list(arguments: list[str]) -> None:
-    source = parse(List, arguments, "firstlight data list").data
+    source = parse(List, arguments, "firstlight data list", lambda: USAGE).data
     check_source(source)
 
     from firstlight.cli.terminal import locations_table, show
@@ -63,13 +63,13 @@ def _list(arguments: list[str]) -> None:
 
 
 def _fetch(arguments: list[str]) -> None:
-    options = parse(Fetch, arguments, "firstlight data fetch")
+    options = parse(Fetch, arguments, "firstlight data fetch", lambda: USAGE)
 
-    from firstlight.cli.terminal import progress
+    from firstlight.cli.progress import progress
     from firstlight.data.download import fetch
 
     for name in options.names:
-        with progress(name) as report:
+        with progress(name, "bytes") as report:
             place = fetch(name, report)
         print(f"{name}: {place}")
 

@@ -2,36 +2,37 @@
 
 import hashlib
 import sys
-from dataclasses import make_dataclass
+from dataclasses import dataclass, fields, make_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 
-from firstlight.cli.common import check_folder, find_data, parse, pick_device, run_study
-from firstlight.config import Config, Preset
+from firstlight.cli import common
+from firstlight.cli.arguments import check_source, options_as_typed, parse
+from firstlight.cli.help import Help, flag, presets
+from firstlight.config import Config
 from firstlight.errors import ConfigError
 from firstlight.studies import REGISTRY, study_of
 
 USAGE = f"""usage: firstlight run STUDY [OPTIONS]
 
-Run one study; 'firstlight run STUDY --help' lists the parameters of its config.
+Run one study, with every parameter of its config as an option, and write its page.
+'firstlight run STUDY --help' lists them; with --preset class or full, as they are there.
 
 studies: {", ".join(REGISTRY)}"""
 
 
-def _options(kind: type[Config], preset: str) -> Any:
-    """Return the dataclass of the command's options, with the preset's values as defaults."""
-    rows = {
-        "preset": (Preset, preset, "Where the defaults below come from."),
-        "out": (Path | None, None, "The run folder; by default one for each config."),
-        "json": (bool, False, "Print the record, without arrays, and nothing else."),
-        "data": (Path | None, None, "A folder with the data sets."),
-        "device": (Literal["auto", "cpu", "cuda"], "auto", "Where networks train."),
-    }
-    config = "config", Annotated[kind, tyro.conf.arg(name="")], kind.preset(preset)
-    options = [(n, Annotated[t, tyro.conf.arg(help=h)], d) for n, (t, d, h) in rows.items()]
-    return make_dataclass("Run", [config, *options], namespace={"__doc__": kind.__doc__})
+@dataclass(frozen=True, kw_only=True)
+class Options(common.Common):
+    """The options of ``run`` beside the parameters of the study."""
+
+    full: bool = False
+    """Print also all numbers, what the page says below each answer, and what the marks mean."""
+    out: Path | None = None
+    """The run folder; by default one in runs for each config."""
+    json: bool = False
+    """Print the record, without its arrays, as JSON and nothing else; no page is made."""
 
 
 def _preset(arguments: list[str]) -> str:
@@ -44,6 +45,33 @@ def _preset(arguments: list[str]) -> str:
     return "quick"
 
 
+def _help(config: Config, preset: str) -> Help:
+    call = f"firstlight run {config.study}"
+    names = [field.name for field in fields(config)]
+    changed = next(iter(config.presets.get("class", {})), names[-1])
+    value = config.presets.get("class", {}).get(changed, 1)
+    note = (
+        "--seed says which random numbers are drawn; --seeds says how many independent networks "
+        "are trained,\neach from random numbers of its own, and so how narrow the intervals are."
+    )
+    return Help(
+        f"{call} [OPTIONS]",
+        f"{type(config).__doc__}",
+        {
+            f"{call} --preset class": "larger",
+            f"{call} --seed 1 --full": "other random numbers, everything printed",
+            f"{call} {flag(changed)} {value}": "one parameter changed",
+        },
+        {
+            "the run": (Options, ("preset", "data", "device")),
+            "what is printed and kept": (Options, ("full", "json", "out")),
+            f"parameters of the study, with the defaults of the preset {preset}": (config, names),
+        },
+        common.HEADS,
+        (presets(), note) if "seeds" in names else (presets(),),
+    )
+
+
 def main(arguments: list[str]) -> int:
     """Run the command and return its exit code."""
     if not arguments:
@@ -51,25 +79,31 @@ def main(arguments: list[str]) -> int:
     if arguments[0] in ("-h", "--help"):
         print(USAGE)
         return 0
-    kind = study_of(arguments[0]).config
+    kind, preset = study_of(arguments[0]).config, _preset(arguments)
     command = f"firstlight run {kind.study}"
-    options = parse(_options(kind, _preset(arguments)), arguments[1:], command)
-    check_folder(options.data, "--data")
+    with options_as_typed(["preset"]):
+        defaults = kind.preset(preset)
+    config_field = "config", Annotated[kind, tyro.conf.arg(name="")], defaults
+    both: Any = make_dataclass("Run", [config_field], bases=(Options,), frozen=True, kw_only=True)
+    options = parse(both, arguments[1:], command, lambda: _help(defaults, preset))
+    check_source(options.data)
 
-    from firstlight.cli import terminal
     from firstlight.record.files import to_json
 
     config: Config = options.config
-    dataset = find_data(config, options.data)
-    # Each config has a folder of its own, so that two never meet.
-    identity = {"config": config.as_dict(), "data": dataset.fingerprint if dataset else ""}
-    digest = hashlib.sha256(to_json(identity).encode()).hexdigest()[:8]
-    out = options.out or Path("runs") / f"{config.study}-{digest}"
-    record = run_study(config, out, pick_device(options.device), dataset)
+    device = common.pick_device(options.device)
+    dataset = common.find_data(config, options.data, options.preset)
+    # Each run has a folder of its own, so that two never meet.
+    run = to_json(common.identity(config, device, dataset))
+    digest = hashlib.sha256(run.encode()).hexdigest()[:8]
+    out = options.out or common.RUNS / f"{config.study}-{digest}"
+    record = common.run_study(config, out, device, dataset)
     if options.json:
         sys.stdout.write(to_json(record.as_dict()))
         return 0
-    facts = terminal.facts_table(record.facts.items(), config.study)
-    terminal.show(facts, terminal.answers_table([record]))
-    print(f"record: {(out / config.study).resolve()}")
+    if options.full:
+        from firstlight.cli import terminal
+
+        terminal.show(terminal.record_table(record))
+    common.conclude([record], out, options.full)
     return 0

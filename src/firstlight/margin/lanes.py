@@ -42,18 +42,28 @@ class Trained:
 
 
 @register_jitable
+def _epoch_of_two(Z: Any, W: Any, margin: Any, rate: Any, width: Any) -> None:
+    """Pass once over the points of ``width`` lanes with two features, both in one sweep.
+
+    No branch, so the lanes become vectors; half the loads and stores of the general case.
+    """
+    for i in range(Z.shape[0]):  # the points, in their order
+        for lane in range(width):  # training sets side by side
+            z0, z1 = Z[i, 0, lane], Z[i, 1, lane]  # y·x
+            w0, w1 = W[0, lane], W[1, lane]
+            hit = w0 * z0 + w1 * z1 <= margin  # y(w·x) <= a
+            W[0, lane] = w0 + rate * z0 if hit else w0
+            W[1, lane] = w1 + rate * z1 if hit else w1
+
+
+@register_jitable
 def _epoch(Z: Any, W: Any, steps: Any, margin: Any, rate: Any, width: Any) -> None:
     """Pass once over the points of ``width`` lanes; no branch, so the lanes become vectors."""
     n, d = Z.shape[0], Z.shape[1]
+    if d == 2:
+        _epoch_of_two(Z, W, margin, rate, width)
+        return
     for i in range(n):
-        if d == 2:  # both features in one sweep: half the loads and stores of the general case
-            for lane in range(width):
-                z0, z1 = Z[i, 0, lane], Z[i, 1, lane]
-                w0, w1 = W[0, lane], W[1, lane]
-                hit = w0 * z0 + w1 * z1 <= margin
-                W[0, lane] = w0 + rate * z0 if hit else w0
-                W[1, lane] = w1 + rate * z1 if hit else w1
-            continue
         for lane in range(width):
             steps[lane] = 0.0
         for k in range(d):

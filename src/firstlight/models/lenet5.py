@@ -16,10 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from firstlight.models._dropout import drop
+from firstlight.models._dropout import drop as zeroed
 
 LAYERS = ("input", "conv1", "conv2", "fc1", "fc2")
-"""Where batch normalization may stand: on the input, and before the tanh of each hidden layer."""
+"""Where batch normalization may stand: on the input, and before the tanh of each hidden layer.
+
+Dropout may stand behind the same: on what the input or a hidden layer hands on.
+"""
 
 SIDE = 32
 """Pixels on a side of the padded image."""
@@ -52,10 +55,11 @@ class LeNet5(nn.Module):
         norm: the layers with batch normalization, any of ``LAYERS``.
         input_dropout: probability that a pixel is dropped in training.
         hidden_dropout: probability that an output of C1, C3 or a hidden unit is dropped.
+        drop: the layers behind which there is dropout, any of ``LAYERS``.
         masks: generator of the dropout masks; needed where a probability is above 0.
 
     Raises:
-        ValueError: an unknown layer, or dropout without a generator.
+        ValueError: an unknown layer, or dropout somewhere without a generator.
 
     Example:
         >>> model = LeNet5(torch.Generator().manual_seed(0))
@@ -75,13 +79,17 @@ class LeNet5(nn.Module):
         norm: Collection[str] = (),
         input_dropout: float = 0.0,
         hidden_dropout: float = 0.0,
+        drop: Collection[str] = LAYERS,
         masks: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        unknown = sorted(set(norm) - set(LAYERS))
-        if unknown:
-            raise ValueError(f"norm: expected any of {', '.join(LAYERS)}, got {unknown[0]!r}")
-        if masks is None and (input_dropout > 0 or hidden_dropout > 0):
+        for argument, layers in (("norm", norm), ("drop", drop)):
+            unknown = sorted(set(layers) - set(LAYERS))
+            if unknown:
+                known = ", ".join(LAYERS)
+                raise ValueError(f"{argument}: expected any of {known}, got {unknown[0]!r}")
+        chances = {k: input_dropout if k == "input" else hidden_dropout for k in drop}
+        if masks is None and any(chances.values()):
             raise ValueError("masks: expected a generator where something is dropped, got None")
         self.conv1 = nn.Conv2d(1, 6, 5)
         self.conv2 = nn.Conv2d(6, 16, 5)
@@ -90,8 +98,7 @@ class LeNet5(nn.Module):
         self.out = nn.Linear(84, 10)
         sizes = {"input": 1, "conv1": 6, "conv2": 16, "fc1": 120, "fc2": 84}
         self.norms = nn.ModuleDict({k: nn.BatchNorm1d(sizes[k]) for k in LAYERS if k in norm})
-        self.input_dropout, self.hidden_dropout = input_dropout, hidden_dropout
-        self._masks = masks
+        self.dropout, self._masks = chances, masks
         for layer in (self.conv1, self.conv2, self.fc1, self.fc2, self.out):
             nn.init.xavier_uniform_(layer.weight, generator=weights)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # these layers have a bias
@@ -108,7 +115,7 @@ class LeNet5(nn.Module):
     def body(self, images: Tensor, watch: Watch = _silent) -> Tensor:
         """Return the outputs of fc1 before dropout, shape (120, n)."""
         x = self._normalized("input", _batch_last(images), watch, axis=0)
-        x = self._dropped(x, self.input_dropout)
+        x = self._dropped("input", x)
         margin = (SIDE - x.shape[1]) // 2
         x = torch.constant_pad_nd(x, (0, 0, margin, margin, margin, margin))
         for name, conv in (("conv1", self.conv1), ("conv2", self.conv2)):
@@ -116,13 +123,13 @@ class LeNet5(nn.Module):
             x = torch.tanh(self._normalized(name, z, watch, axis=1)).mean(0)
             if watch is not _silent:
                 watch(name, "output", x.flatten(1))
-            x = self._dropped(x, self.hidden_dropout)
+            x = self._dropped(name, x)
         return self._dense("fc1", self.fc1, x.flatten(0, 2), watch)
 
     def head(self, hidden: Tensor, watch: Watch = _silent) -> Tensor:
         """Return the logits, shape (n, 10), from the outputs of fc1, shape (120, n)."""
-        x = self._dropped(hidden, self.hidden_dropout)
-        x = self._dropped(self._dense("fc2", self.fc2, x, watch), self.hidden_dropout)
+        x = self._dropped("fc1", hidden)
+        x = self._dropped("fc2", self._dense("fc2", self.fc2, x, watch))
         return torch.addmm(self.out.bias[:, None], self.out.weight, x).t()
 
     def _dense(self, name: str, layer: nn.Linear, x: Tensor, watch: Watch) -> Tensor:
@@ -146,10 +153,12 @@ class LeNet5(nn.Module):
             norm.training, norm.momentum or 0.0, norm.eps,
         ).view_as(z)  # fmt: skip
 
-    def _dropped(self, x: Tensor, probability: float) -> Tensor:
+    def _dropped(self, name: str, x: Tensor) -> Tensor:
+        """Return ``x`` after the dropout behind a layer, if it has one and the network trains."""
+        probability = self.dropout.get(name, 0.0)
         if not self.training or self._masks is None or probability == 0:
             return x
-        return drop(x, probability, self._masks)
+        return zeroed(x, probability, self._masks)
 
 
 def _batch_last(images: Tensor) -> Tensor:

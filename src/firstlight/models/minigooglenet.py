@@ -7,7 +7,10 @@ from torch.nn import functional
 from firstlight.models._dropout import drop
 
 SIDE = 32
-"""Pixels on a side of the image that the network works on."""
+"""Pixels on a side of the image that the network works on, at resolution 1."""
+
+LEAST_SIDE = 7
+"""Pixels on a side of which the two downsamplings leave one."""
 
 FIRST = 96
 """Channels of the first convolution, at width 1."""
@@ -69,7 +72,8 @@ class MiniGoogLeNet(nn.Module):
     conv 96 3 × 3; inception (32, 32), (32, 48); downsample 80; inception (112, 48), (96, 64),
     (80, 80), (48, 96); downsample 96; inception (176, 160) twice; average pool 7 × 7; dropout;
     linear. A module is convolution, batch normalization, ReLU. Images of 28 × 28 pixels do not fit
-    the last pool and are resized to 32 × 32, as in the original.
+    the last pool and are resized to 32 × 32, as in the original; at another resolution to as many
+    pixels as it says, and the last pool takes whatever is left of them.
 
     Weights are Glorot uniform, biases zero, drawn in a fixed order from ``weights``.
 
@@ -77,12 +81,13 @@ class MiniGoogLeNet(nn.Module):
         weights: generator of the initial weights.
         masks: generator of the dropout masks, on the network's device; None drops nothing.
         width: factor on the channels of every layer, above 0.
+        resolution: factor on the pixels of a side of the image; at least 7 must be left.
         dropout: probability that an input of the last layer is dropped in training.
         channels: channels of the images.
         classes: number of classes.
 
     Raises:
-        ValueError: the width is not above 0.
+        ValueError: the width is not above 0, or the resolution is too low.
 
     Example:
         >>> model = MiniGoogLeNet(torch.Generator().manual_seed(0))
@@ -92,7 +97,8 @@ class MiniGoogLeNet(nn.Module):
         torch.Size([2, 10])
 
     Source: A. Rosebrock, "Keras Learning Rate Finder", PyImageSearch (2019), after C. Zhang et al.,
-    "Understanding deep learning requires rethinking generalization" (2017), appendix A.
+    "Understanding deep learning requires rethinking generalization" (2017), appendix A. Both factors:
+    A. Howard et al., "MobileNets" (2017), sections 3.3 and 3.4.
     """
 
     def __init__(
@@ -101,6 +107,7 @@ class MiniGoogLeNet(nn.Module):
         *,
         masks: torch.Generator | None = None,
         width: float = 1.0,
+        resolution: float = 1.0,
         dropout: float = 0.5,
         channels: int = 1,
         classes: int = 10,
@@ -108,6 +115,10 @@ class MiniGoogLeNet(nn.Module):
         super().__init__()
         if not width > 0:
             raise ValueError(f"width: expected above 0, got {width}")
+        least = LEAST_SIDE / SIDE
+        if not resolution >= least:
+            raise ValueError(f"resolution: expected at least {least:g}, got {resolution}")
+        self.side = scaled(SIDE, resolution)
         size = scaled(FIRST, width)
         layers: list[nn.Module] = [_module(channels, size, 3)]
         for plan in PLAN:
@@ -127,8 +138,8 @@ class MiniGoogLeNet(nn.Module):
         """Return the logits, shape (n, classes).
 
         Args:
-            images: shape (n, channels, 32, 32) or (n, channels, 28, 28); a single channel's axis
-                may be missing.
+            images: shape (n, channels, side, side), side being that of the resolution, or
+                (n, channels, 28, 28); a single channel's axis may be missing.
         """
         x = self.body(self._images(images)).mean((2, 3))
         if self.training and self._masks is not None:
@@ -138,14 +149,26 @@ class MiniGoogLeNet(nn.Module):
 
     def _images(self, images: Tensor) -> Tensor:
         x = images[:, None] if images.ndim == 3 and self.channels == 1 else images
-        if tuple(x.shape[1:]) not in [(self.channels, side, side) for side in (28, SIDE)]:
+        if tuple(x.shape[1:]) not in [(self.channels, side, side) for side in (28, self.side)]:
             raise ValueError(
-                f"images: expected shape (n, {self.channels}, 32, 32) or (n, {self.channels}, "
-                f"28, 28), got {tuple(images.shape)}"
+                f"images: expected shape (n, {self.channels}, {self.side}, {self.side}) or "
+                f"(n, {self.channels}, 28, 28), got {tuple(images.shape)}"
             )
-        return x if x.shape[2] == SIDE else resized(x)
+        return x if x.shape[2] == self.side else resized(x, self.side)
 
 
-def resized(images: Tensor) -> Tensor:
-    """Return the images at 32 × 32 pixels, bilinear; shape (n, channels, height, width)."""
-    return functional.interpolate(images, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
+def resized(images: Tensor, side: int = SIDE) -> Tensor:
+    """Return the images at other pixels a side, bilinear; where they shrink, over all they cover.
+
+    Args:
+        images: shape (n, channels, height, width).
+        side: pixels on a side.
+
+    Example:
+        >>> resized(torch.ones(2, 1, 28, 28), 16).shape
+        torch.Size([2, 1, 16, 16])
+    """
+    return functional.interpolate(
+        images, size=(side, side), mode="bilinear", align_corners=False,
+        antialias=side < images.shape[2],
+    )  # fmt: skip

@@ -2,7 +2,10 @@
 
 import json
 import textwrap
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,25 +14,30 @@ from matplotlib.path import Path
 
 from firstlight.plotting.style import COLORS, INK, MUTED, look
 
-WIDTH, HEIGHT = 7.5, 8.2
+WIDTH, HEIGHT = 7.5, 4.36
 """Size of the diagram, in inches; its letters have their size in points."""
 
-_LEFT, _MIDDLE, _RIGHT = (1.06, 2.04), (3.75, 2.5), (6.44, 2.04)  # columns: center, width in inches
-_PLACES = {  # block → column, center's height above the bottom, own height, letters in a line
-    "set_aside": (_MIDDLE, 7.86, 0.5, 42),
-    "noise_at_start": (_MIDDLE, 7.09, 0.35, 42),
-    "train": (_MIDDLE, 6.33, 0.5, 42),
-    "double": (_RIGHT, 6.33, 0.35, 33),
-    "clearly_worse": (_MIDDLE, 5.21, 1.1, 23),
-    "larger_allowed": (_RIGHT, 5.21, 1.1, 18),
-    "read": (_MIDDLE, 4.09, 0.5, 42),
-    "train_smaller": (_LEFT, 4.09, 0.35, 33),
-    "low_end_told": (_MIDDLE, 3.05, 0.9, 20),
-    "smaller_allowed": (_LEFT, 3.05, 1.0, 18),
-    "recommend": (_MIDDLE, 2.01, 0.5, 42),
-    "noise_after_training": (_MIDDLE, 1.17, 0.5, 42),
-    "put_back": (_MIDDLE, 0.33, 0.5, 42),
+_COLUMNS = (0.88, 2.793, 4.707, 6.62)  # centers, in inches from the left
+_ROWS = (4.07, 3.33, 2.59, 1.395, 0.23)  # centers, in inches above the bottom
+_STEP, _DECISION = (1.72, 27), (1.56, 16)  # width in inches, letters in a line
+_PLACES = {  # block → column, row, height; down on the left, and up again on the right
+    "set_aside": (0, 0, 0.54),
+    "noise_at_start": (0, 1, 0.42),
+    "train": (0, 2, 0.54),
+    "clearly_worse": (0, 3, 1.46),
+    "double": (1, 2, 0.3),
+    "larger_allowed": (1, 3, 1.46),
+    "put_back": (2, 0, 0.54),
+    "noise_after_training": (2, 1, 0.54),
+    "recommend": (2, 2, 0.54),
+    "low_end_told": (2, 3, 1.46),
+    "read": (2, 4, 0.42),
+    "smaller_allowed": (3, 3, 1.46),
+    "train_smaller": (3, 4, 0.42),
 }
+PALE = "#b9bec4"
+"""Arrows and edges that a search has not gone through."""
+
 _FILLS = {"start": "#dbe6f4", "end": "#dbe6f4", "step": "#ffffff", "decision": "#faf0d4"}
 _EDGES = {"start": COLORS[0], "end": COLORS[0], "step": MUTED, "decision": COLORS[4]}
 
@@ -71,9 +79,11 @@ def layout(blocks: str) -> tuple[dict[str, Box], list[Arrow]]:
         raise ValueError(f"blocks: expected {', '.join(_PLACES)}, got {', '.join(names)}")
     boxes, arrows = {}, []
     for block in parsed:
-        (x, width), y, height, letters = _PLACES[block["name"]]
+        column, row, height = _PLACES[block["name"]]
+        width, letters = _DECISION if block["kind"] == "decision" else _STEP
         text = textwrap.fill(block["text"], letters)
-        boxes[block["name"]] = Box(x, y, width, height, block["kind"], text)
+        place = _COLUMNS[column], _ROWS[row]
+        boxes[block["name"]] = Box(*place, width, height, block["kind"], text)
     for block in parsed:
         name, yes = block["name"], "yes" if block["kind"] == "decision" else ""
         for target, label in ((block["next"], yes), (block["otherwise"], "no")):
@@ -93,41 +103,46 @@ def _route(a: Box, b: Box) -> tuple[tuple[float, float], ...]:
     return begin, (a.x, b.y), side
 
 
-def diagram(blocks: str) -> Figure:
+def diagram(blocks: str, trace: Sequence[str] = ()) -> Figure:
     """Return the block diagram as a figure of its own; see ``draw``.
 
     Example:
         >>> from firstlight.ranges import algorithm
         >>> diagram(algorithm.to_json()).get_size_inches().tolist()
-        [7.5, 8.2]
+        [7.5, 4.36]
     """
     with look():
         figure = Figure(figsize=(WIDTH, HEIGHT))
-        draw(figure.add_axes((0, 0, 1, 1)), blocks)
+        draw(figure.add_axes((0, 0, 1, 1)), blocks, trace)
     return figure
 
 
-def draw(axes: Axes, blocks: str) -> None:
+def draw(axes: Axes, blocks: str, trace: Sequence[str] = ()) -> None:
     """Draw the block diagram: rounded start and end, boxes for steps, diamonds for decisions.
 
     Args:
         axes: filled by the diagram, best ``WIDTH`` by ``HEIGHT`` inches; it loses ticks and frame.
         blocks: see ``layout``.
+        trace: the blocks that a search has gone through, in order. Their arrows are thick, those of
+            decisions say how often they were taken, and all the rest is pale. Without a trace
+            everything is drawn alike.
 
     Raises:
         ValueError: the description has other blocks.
     """
     boxes, arrows = layout(blocks)
+    taken = Counter(pairwise(trace))
     axes.set(xlim=(0, WIDTH), ylim=(0, HEIGHT), aspect="equal")
     axes.set_axis_off()
     for arrow in arrows:
-        _draw_arrow(axes, arrow)
+        _draw_arrow(axes, arrow, taken[arrow.source, arrow.target] if trace else None)
     for name, box in boxes.items():
+        on = not trace or name in trace
         patch = axes.add_patch(_patch(box))
-        patch.set(facecolor=_FILLS[box.kind], edgecolor=_EDGES[box.kind], linewidth=1.0, zorder=2)
-        patch.set_gid(f"block-{name}")
-        text = axes.text(box.x, box.y, box.text, ha="center", va="center", fontsize=8.0, color=INK)
-        text.set(linespacing=1.25, gid=f"text-{name}")
+        patch.set(facecolor=_FILLS[box.kind] if on else "#ffffff", linewidth=1.0, zorder=2)
+        patch.set(edgecolor=_EDGES[box.kind] if on else PALE, gid=f"block-{name}")
+        text = axes.text(box.x, box.y, box.text, ha="center", va="center", fontsize=8.0)
+        text.set(linespacing=1.2, gid=f"text-{name}", color=INK if on else MUTED)
 
 
 def _patch(box: Box) -> Patch:
@@ -139,16 +154,24 @@ def _patch(box: Box) -> Patch:
     return FancyBboxPatch((box.x - w, box.y - h), box.width, box.height, boxstyle=style)
 
 
-def _draw_arrow(axes: Axes, arrow: Arrow) -> None:
+def _draw_arrow(axes: Axes, arrow: Arrow, taken: int | None) -> None:
+    """Draw an arrow; ``taken``: how often it was, if that is known."""
     style = "-|>,head_width=3,head_length=5"
-    patch = FancyArrowPatch(path=Path(arrow.points), arrowstyle=style, mutation_scale=1, zorder=1)
-    patch.set(linewidth=1.0, color=INK, joinstyle="miter", capstyle="butt")
+    color, width = (INK, 1.0) if taken is None else (COLORS[0], 2.2) if taken else (PALE, 1.0)
+    patch = FancyArrowPatch(path=Path(arrow.points), arrowstyle=style, mutation_scale=1)
+    patch.set(linewidth=width, color=color, joinstyle="miter", capstyle="butt")
+    patch.set(zorder=1 if taken else 0.9)
     axes.add_patch(patch).set_gid(f"arrow-{arrow.source}-{arrow.target}")
     (x, y), (to_x, to_y) = arrow.points[:2]
+    words = arrow.label
     if x == to_x:
-        place, ha, va = (x + 0.05, y + (0.11 if to_y > y else -0.11)), "left", "center"
+        place, ha, va = (x + 0.06, y + (0.12 if to_y > y else -0.12)), "left", "center"
+        words += f" ×{taken}" if taken and taken > 1 else ""
     else:
         way = 1 if to_x > x else -1
         place, ha, va = (x + 0.06 * way, y + 0.03), "left" if way > 0 else "right", "bottom"
-    label = axes.text(*place, arrow.label, ha=ha, va=va, fontsize=7.5, color=INK)
-    label.set_gid(f"label-{arrow.source}-{arrow.label}")
+        words = f"×{taken}\n{words}" if taken and taken > 1 else words
+    if arrow.label:
+        label = axes.text(*place, words, ha=ha, va=va, fontsize=8.0)
+        label.set(gid=f"label-{arrow.source}-{arrow.label}", linespacing=1.0)
+        label.set_color(MUTED if taken == 0 else INK)

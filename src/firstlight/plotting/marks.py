@@ -65,7 +65,15 @@ def band(ax: Any, x: Any, low: Any, high: Any, color: str, alpha: float = 0.2) -
     ax.fill_between(x, low, high, color=color, alpha=alpha, linewidth=0)
 
 
-def violins(ax: Any, rows: Sequence[Floats] | Floats, color: str, *, dots: int = 0) -> None:
+def violins(
+    ax: Any,
+    rows: Sequence[Floats] | Floats,
+    color: str,
+    *,
+    dots: int = 0,
+    offset: float = 0.0,
+    width: float = 0.85,
+) -> None:
     """Draw violins at 1, 2, …: equal widths, a bar at the median, a line over the middle 90 %.
 
     Args:
@@ -73,23 +81,27 @@ def violins(ax: Any, rows: Sequence[Floats] | Floats, color: str, *, dots: int =
         rows: values of each violin; what is not finite is left out, a dash stands for fewer than two.
         color: of the bodies.
         dots: up to this many values are drawn singly; where they are fewer than eight, without a body.
+        offset: how far from 1, 2, …, so that two sets may stand side by side.
+        width: of a violin.
     """
-    for place, row in enumerate(rows, 1):
+    for number, row in enumerate(rows, 1):
+        place = number + offset
         x = np.asarray(row)[np.isfinite(row)]
         if x.size < 2:
             ax.text(place, 0.5, text.NONE, transform=ax.get_xaxis_transform(), ha="center")
             continue
         if np.ptp(x) > 0 and (dots == 0 or x.size >= 8):
-            parts = ax.violinplot([x], [place], widths=0.85, showextrema=False, points=80)
+            parts = ax.violinplot([x], [place], widths=width, showextrema=False, points=80)
             for body in parts["bodies"]:
                 body.set(facecolor=color, edgecolor=color, alpha=0.4, linewidth=0.6)
         low, middle, high = np.quantile(x, [0.05, 0.5, 0.95])
         if x.size <= dots:
-            spread = np.linspace(-0.12, 0.12, x.size)
+            spread = width * np.linspace(-0.14, 0.14, x.size)
             ax.plot(place + spread, x, "o", color=color, markersize=2, alpha=0.6)
         else:
             ax.plot([place, place], [low, high], color=color, lw=1.1, solid_capstyle="butt")
-        ax.plot([place - 0.16, place + 0.16], [middle, middle], color=INK, lw=1.2)
+        half = 0.19 * width
+        ax.plot([place - half, place + half], [middle, middle], color=INK, lw=1.2)
     ax.set_xticks(range(1, len(rows) + 1))
     ax.grid(axis="x", visible=False)
 

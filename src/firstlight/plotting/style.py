@@ -1,10 +1,12 @@
-"""One look for all figures: colors, sizes, type scale, and the note on stand-in data."""
+"""One look for all figures: colors, sizes, type scale, notices, and drawings in few bytes."""
 
 import io
+import re
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,17 @@ _RC: dict[str, Any] = {
     "svg.fonttype": "path",  # the same letters on every machine
     "svg.hashsalt": "firstlight",  # the same bytes for the same figure
 }
+
+_HEAD = re.compile(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<!--.*?-->", re.DOTALL)
+_PATH = re.compile(r'\bd="([^"]*)"')
+_POINT = re.compile(r"([A-Za-z])\s*([^A-Za-z]*)")
+_LONG = re.compile(r"-?\d+\.\d{3,}")
+_PLACED = re.compile(r'\b(?:x|y|width|height)="[^"]*"|\btranslate\([^)]*\)')
+_ADVANCE = re.compile(r' transform="translate\((-?[\d.]+) 0\)"(?=/>)')
+_USED = re.compile(r'(?:url\(#|href="#)([^")]+)')
+_ID = re.compile(r' id="([^"]*)"')
+_EMPTY = re.compile(r"<g\b[^>]*/>")
+_GROUP = re.compile(r"(<g\b[^>]*>|</g>)")
 
 
 @contextmanager
@@ -162,10 +175,89 @@ def to_svg(figure: Figure) -> bytes:
         >>> to_svg(figure) == to_svg(figure)
         True
     """
-    buffer = io.BytesIO()
+    buffer = io.StringIO()
     with look():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
+    return slim(buffer.getvalue()).encode("utf-8")
+
+
+def slim(svg: str) -> str:
+    """Return matplotlib's SVG without what no reader sees.
+
+    Coordinates are rounded to a hundredth of a point, lines are written from point to point, and
+    names that nothing refers to, comments and spaces between elements are left out.
+
+    Example:
+        >>> slim('<svg><g id="a"><path d="M 0 0 \\nL 1.23456 2 \\n"/></g></svg>')
+        '<svg><path d="M0 0l1.23 2"/></svg>'
+    """
+    svg = _HEAD.sub("", svg)
+    svg = _PATH.sub(lambda found: f'd="{_path(found[1])}"', svg)
+    svg = _ADVANCE.sub(r' x="\1"', svg)
+    svg = _PLACED.sub(lambda found: _LONG.sub(_rounded, found[0]), svg)
+    used = {name: _short(place) for place, name in enumerate(dict.fromkeys(_USED.findall(svg)))}
+    svg = _ID.sub(lambda found: f' id="{used[found[1]]}"' if found[1] in used else "", svg)
+    svg = _USED.sub(lambda found: found[0].removesuffix(found[1]) + used[found[1]], svg)
+    svg = re.sub(r'(?<=style=")[^"]*', lambda found: re.sub(r"(?<=[:;]) ", "", found[0]), svg)
+    return _grouped(re.sub(r">\s+<", "><", svg).strip())
+
+
+def _grouped(svg: str) -> str:
+    """Return the drawing without groups that say nothing about what they hold."""
+    kept, open_groups = [], []
+    for part in _GROUP.split(_EMPTY.sub("", svg)):
+        if part.startswith("<g"):
+            open_groups.append(part != "<g>")
+        if part not in ("<g>", "</g>") or (part == "</g>" and open_groups.pop()):
+            kept.append(part)
+    return "".join(kept)
+
+
+def _short(place: int) -> str:
+    """Return the name of a definition."""
+    return f"d{place}"
+
+
+def _rounded(found: re.Match[str]) -> str:
+    return _number(round(100 * float(found[0])))
+
+
+def _number(hundredths: int) -> str:
+    """Return a number of hundredths without needless zeros: -5 → "-.05"."""
+    text = f"{hundredths / 100:.2f}".rstrip("0").rstrip(".") if hundredths else "0"
+    return re.sub(r"^(-?)0(?=\.)", r"\1", text)
+
+
+@lru_cache(maxsize=2048)  # letters come back in every figure
+def _path(text: str) -> str:
+    """Return a path; lines that follow each other go from point to point."""
+    parts = []
+    last, x, y = "", 0, 0
+    for letter, numbers in _POINT.findall(text):
+        values = [round(100 * float(n)) for n in numbers.split()]
+        if letter == "L":
+            step = (values[0] - x, values[1] - y)
+            if step == (0, 0) and last == "l":
+                continue
+            letter, numbers = "l", step
+        else:
+            numbers = values
+        parts.append(("" if letter == last == "l" else letter, _joined(numbers)))
+        if values:
+            x, y = values[-2:]
+        last = letter
+    return "".join(
+        f"{letter or ('' if numbers.startswith('-') else ' ')}{numbers}"
+        for letter, numbers in parts
+    )
+
+
+def _joined(hundredths: "list[int] | tuple[int, ...]") -> str:
+    """Return numbers with a space between them where the second has no sign."""
+    texts = [_number(value) for value in hundredths]
+    return "".join(
+        text if i == 0 or text.startswith("-") else f" {text}" for i, text in enumerate(texts)
+    )
 
 
 def save(figure: Figure, path: str | Path) -> Path:

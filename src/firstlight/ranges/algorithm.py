@@ -81,8 +81,8 @@ BLOCKS = (
     Block(
         "low_end_told",
         "decision",
-        "Is b_min told, or the curve flat?",
-        "Told: at sizes below b_min the curve has slowed. Flat: at least 5 sizes, none of which is "
+        "Was b_min read, or is the curve flat?",
+        "Read: at sizes below b_min the curve has slowed. Flat: at least 5 sizes, none of which is "
         "better beyond the noise. Then all sizes are equally good.",
         "recommend",
         "smaller_allowed",
@@ -109,7 +109,7 @@ BLOCKS = (
         "Recommend the largest size tried that is at most b_min",
         "It learns practically as well as the best, in the fewest updates. If the curve is flat, or "
         "the loss falls with the size, the largest size; if nothing can be read, the largest that is "
-        "not clearly worse than the best. A bound that is not told is the size at that end, and "
+        "not clearly worse than the best. A bound that was not read is the size at that end, and "
         "the reason says so.",
         "noise_after_training",
     ),
@@ -117,7 +117,7 @@ BLOCKS = (
         "noise_after_training",
         "step",
         "Train at that size and measure the gradient noise scale again",
-        "Usually it has grown, since the gradient shrinks more than its noise.",
+        "It has grown where the gradient has shrunk more than its noise.",
         "put_back",
     ),
     Block(

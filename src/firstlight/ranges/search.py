@@ -1,7 +1,8 @@
 """Determine the batch size from nothing but a model, its data and the learning rate."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,7 @@ def auto_batch_size(
     samples: int | None = None,
     micro_batch: int | None = None,
     repeats: int = 3,
+    noise_draws: int = 20,
     seed: int = 0,
     reset: Callable[[], object] | None = None,
     generators: Iterable[Any] = (),
@@ -96,6 +98,7 @@ def auto_batch_size(
             sees, below which no size is tried; then ``start`` by default.
         repeats: trainings of each size, with other orders of the samples; with 1 there is no noise
             to compare with, and sizes go up to the limit.
+        noise_draws: draws behind each gradient noise scale, at least 1.
         seed: of the orders, the noise scale's samples and the bootstrap.
         reset: starts a function's model again.
         generators: further generators of random numbers to put back.
@@ -125,45 +128,17 @@ def auto_batch_size(
     limit = _limit(start, limit, floor, pool.count)
     length = budget(1 if epochs is None and samples is None else epochs, None, samples)
     step, generators = with_micro_batch(step, [start], micro_batch), list(generators)
-    losses: Losses = {}
-    size, too_large = start, None
-    trace: list[BlockName] = ["set_aside", "noise_at_start"]
+    search = _Search()
+    losses, trace = search.losses, search.trace
     with (
         Snapshot(generators=generators) as rng_state,
         Trainable(step, reset, progress, repeats) as trainable,
     ):
         trainings = Trainings(trainable, pool, length, lr, generators)
-        noise_at_start = _noise_scale(step, data, pool.count, start, seed)
-        while True:
-            trace.append("train")
-            try:
-                _train(trainings, losses, size, repeats, rng_state)
-            except Exception as error:
-                if not ran_out_of_memory(error) or not losses:  # the first size must be possible
-                    raise
-                too_large = size
-            trace.append("clearly_worse")
-            if _larger_hardly_learn(losses):
-                break
-            trace.append("larger_allowed")
-            if too_large is not None or 2 * size > limit:
-                break
-            trace.append("double")
-            size *= 2
-        while True:
-            trace.append("read")
-            sizes = sorted(losses)
-            table = np.stack([losses[size] for size in sizes], axis=1)
-            bounds = read_sizes(sizes, table, seed=seed)
-            trace.append("low_end_told")
-            if bounds.low_inside or bounds.verdict == FLAT:
-                break
-            trace.append("smaller_allowed")
-            smallest_allowed = max(floor, normalized(step) or 1)
-            if sizes[0] not in _learned(losses) or sizes[0] // 2 < smallest_allowed:
-                break
-            trace.append("train_smaller")
-            _train(trainings, losses, sizes[0] // 2, repeats, rng_state)
+        train = partial(_train, trainings, losses, repeats=repeats, rng_state=rng_state)
+        noise_at_start = _noise_scale(step, data, pool.count, start, noise_draws, seed)
+        search.double(train, start, limit)
+        bounds = search.halve(train, lambda: max(floor, normalized(step) or 1), seed)
         trace.append("recommend")
         recommended = _recommended(losses, bounds)
         trace.append("noise_after_training")
@@ -171,9 +146,10 @@ def auto_batch_size(
         if recommended is not None:
             rng_state.restore()
             trainings.losses([recommended], 1)
-            noise_after_training = _noise_scale(step, data, pool.count, start, seed)
-    diverged = sorted(set(sizes) - set(_learned(losses)))
+            noise_after_training = _noise_scale(step, data, pool.count, start, noise_draws, seed)
+    diverged = sorted(set(losses) - set(_learned(losses)))
     stopped = f"The loss was not finite with batch size {diverged[0]:g}." if diverged else None
+    sizes, table = search.curve()
     return BatchSizes(
         low=bounds.low,
         high=bounds.high,
@@ -183,8 +159,58 @@ def auto_batch_size(
         curve=Curve(np.array(sizes, dtype=np.float64), table, stopped, "rising", seed),
         trace=(*trace, "put_back"),
         verdict=bounds.verdict,
-        reason=_reason(bounds, sizes[0], too_large, floor, normalized(step)),
+        reason=_reason(bounds, sizes[0], search.too_large, floor, normalized(step)),
     )
+
+
+@dataclass
+class _Search:
+    """Which sizes have been tried, on which way."""
+
+    losses: Losses = field(default_factory=dict)
+    trace: list[BlockName] = field(default_factory=lambda: ["set_aside", "noise_at_start"])
+    too_large: int | None = None  # the size for which there was no memory
+
+    def double(self, train: Callable[[int], None], size: int, limit: int) -> None:
+        """Train at larger and larger sizes, until they hardly learn."""
+        while True:
+            self.trace.append("train")
+            try:
+                train(size)
+            except Exception as error:
+                if not ran_out_of_memory(error) or not self.losses:  # the first must be possible
+                    raise
+                self.too_large = size
+            self.trace.append("clearly_worse")
+            if _larger_hardly_learn(self.losses):
+                break
+            self.trace.append("larger_allowed")
+            if self.too_large is not None or 2 * size > limit:
+                break
+            self.trace.append("double")
+            size *= 2
+
+    def halve(
+        self, train: Callable[[int], None], smallest: Callable[[], int], seed: int
+    ) -> SizeBounds:
+        """Train at smaller and smaller sizes, until b_min can be read; return the bounds."""
+        while True:
+            self.trace.append("read")
+            sizes, table = self.curve()
+            bounds = read_sizes(sizes, table, seed=seed)
+            self.trace.append("low_end_told")
+            if bounds.low_inside or bounds.verdict == FLAT:
+                return bounds
+            self.trace.append("smaller_allowed")
+            if sizes[0] not in _learned(self.losses) or sizes[0] // 2 < smallest():
+                return bounds
+            self.trace.append("train_smaller")
+            train(sizes[0] // 2)
+
+    def curve(self) -> tuple[list[int], Floats]:
+        """Return the sizes, rising, and their losses, shape (repeats, sizes)."""
+        sizes = sorted(self.losses)
+        return sizes, np.stack([self.losses[size] for size in sizes], axis=1)
 
 
 def _limit(start: int, limit: int | None, floor: int, count: int | None) -> int:
@@ -203,7 +229,7 @@ def _limit(start: int, limit: int | None, floor: int, count: int | None) -> int:
 
 
 def _train(
-    trainings: Trainings, losses: Losses, size: int, repeats: int, rng_state: Snapshot
+    trainings: Trainings, losses: Losses, size: int, *, repeats: int, rng_state: Snapshot
 ) -> None:
     """Add the losses of a size; and of all again if batch normalization must see fewer samples."""
     waiting = [size]
@@ -253,7 +279,7 @@ def _recommended(losses: Losses, bounds: SizeBounds) -> int | None:
 
 
 def _noise_scale(
-    step: Step | ModelStep, data: Any, count: int | None, start: int, seed: int
+    step: Step | ModelStep, data: Any, count: int | None, start: int, draws: int, seed: int
 ) -> Fact:
     """Return the noise scale at the present weights; unknown without a model or memory for it."""
     if not isinstance(step, ModelStep):
@@ -265,8 +291,9 @@ def _noise_scale(
         return UNKNOWN
     try:
         noise = gradient_noise_scale(
-            step.model, step.loss, data, small=small, big=big, seed=seed, autocast=step.autocast
-        )
+            step.model, step.loss, data, small=small, big=big, draws=draws, seed=seed,
+            autocast=step.autocast,
+        )  # fmt: skip
     except Exception as error:
         if not ran_out_of_memory(error):
             raise

@@ -39,7 +39,7 @@ class Record:
         verdicts: question of the assignment (``"1.3"``) → Verdict.
         arrays: numbers with axes.
         provenance: versions, machine, seed, hashes of the data, duration.
-        notices: what a reader must know first, e.g. that stand-in data were used.
+        notices: what a reader must know first, e.g. that there were fewer images than asked for.
 
     Example:
         >>> record = Record("perceptron", {"seed": 0})

@@ -21,6 +21,7 @@ class Cycle:
     cycle_samples: float
     base: float = 1.0  # the amplitude is multiplied by this every ``per`` samples
     per: float = 1.0
+    after: float = 0.0  # samples before the decay begins
     stepped: bool = False  # whether the amplitude changes only where a cycle begins
     both: bool = False  # whether both bounds are scaled, not only their distance
     toward: Toward = "low"  # where a cycle begins and ends, and the decay leads
@@ -29,6 +30,7 @@ class Cycle:
     def __post_init__(self) -> None:
         check_bounds(self.low, self.high, self.geometric)
         check_positive("cycle_samples", self.cycle_samples)
+        check_count("after", self.after)
         check_positive("total_samples", self.per)
         if not 0 < self.base <= 1:
             raise ValueError(f"decay: expected above 0 and at most 1, got {self.base}")
@@ -44,7 +46,8 @@ class Cycle:
             halves = float(turn)
         phase = halves % 2
         height = min(phase, 2 - phase)
-        amplitude: float = self.base ** (halves // 2 if self.stepped else samples / self.per)
+        decaying = max(0.0, samples - self.after) / self.per
+        amplitude: float = self.base ** (halves // 2 if self.stepped else decaying)
         level = height if self.both else height * amplitude
         level = level if self.toward == "low" else 1 - level
         value = between(self.low, self.high, level, self.geometric)
@@ -112,6 +115,7 @@ def exp_range(
     total_samples: float | None = None,
     final: float | None = None,
     gamma: float | None = None,
+    after: float = 0.0,
     decay: Literal["amplitude", "both"] = "amplitude",
     toward: Toward = "low",
     geometric: bool = False,
@@ -119,7 +123,9 @@ def exp_range(
     """Return a triangular wave whose amplitude decays with every sample.
 
     value = low + (high − low) · (1 − |2f − 1|) · a, with f the share of the current cycle that is
-    over and a = final^(seen / total_samples), or a = gamma^seen.
+    over and a = final^(seen / total_samples), or a = gamma^seen. With ``after`` the decay begins
+    later: seen − after takes the place of seen, 0 until then, and total_samples − after that of
+    total_samples. At half a cycle the first peak reaches ``high``.
 
     The mirror image, ``toward="high"``, is high − (high − low) · (1 − |2f − 1|) · a: it begins at
     ``high``, and its dips to ``low`` become shallower. It is for a batch size what ``"low"`` is for
@@ -136,6 +142,7 @@ def exp_range(
         final: amplitude at ``total_samples`` as a share of the first, above 0 and at most 1.
         gamma: factor for each sample, above 0 and at most 1, instead of ``final``. A factor g for
             each update of B samples is g^(1/B). At 1 nothing decays.
+        after: samples before the decay begins, at least 0 and below ``total_samples``.
         decay: ``"both"`` multiplies both bounds by a, so that values fall below ``low``; with
             ``toward="high"`` both are divided by it, so that values rise above ``high``.
         toward: the bound at which a cycle begins and ends.
@@ -153,7 +160,7 @@ def exp_range(
     Source: L. N. Smith, "Cyclical learning rates" (2017), section 3.1, policy "exp_range".
     """
     if final is not None and total_samples is not None and gamma is None:
-        base, per = final, total_samples
+        base, per = final, total_samples - after
     elif gamma is not None and final is None and total_samples is None:
         base, per = gamma, 1.0
     else:
@@ -164,7 +171,9 @@ def exp_range(
     if decay not in ("amplitude", "both"):
         raise ValueError(f"decay: expected 'amplitude' or 'both', got {decay!r}")
     both = decay == "both"
-    return Cycle(low, high, cycle_samples, base, per, both=both, toward=toward, geometric=geometric)
+    return Cycle(
+        low, high, cycle_samples, base, per, after, both=both, toward=toward, geometric=geometric
+    )
 
 
 def whole_cycles(total_samples: float, about: float) -> float:

@@ -26,6 +26,17 @@ def _always(record: "Record") -> bool:
     return True
 
 
+def _shortage(config: Config, data: "Dataset") -> tuple[str, ...]:
+    """Return a notice for each kind of images of which the config asks for more than were there."""
+    there = {"train_images": data.train_images, "test_images": data.test_images}
+    return tuple(
+        f"{asked:,} {kind} images of {data.name} were asked for and {len(there[field]):,} were there: "
+        "those were used. With --data official all are fetched."
+        for field, kind in {"train_images": "training", "test_images": "test"}.items()
+        if (asked := getattr(config, field, 0)) > len(there[field]) and not data.whole
+    )
+
+
 def checkpoints(last: int) -> list[int]:
     """Return 1, 2, 5, 10, 20, 50, … up to and with ``last``.
 
@@ -124,8 +135,6 @@ class Study:
         Raises:
             RecordError: a verdict rests on a fact that is not there.
         """
-        stand_in = record.facts.find("data") if record.notices else None
-        prefix = "" if stand_in is None else f"On {stand_in.value} (stand-in data): "
         verdicts = {}
         for verdict in self._file("answers").answers(record):
             for reference in verdict.evidence:
@@ -134,7 +143,7 @@ class Study:
                         f"{self.name}: verdict {verdict.question} rests on {reference}, which the "
                         "record lacks; run the study again"
                     )
-            verdicts[verdict.question] = replace(verdict, headline=prefix + verdict.headline)
+            verdicts[verdict.question] = verdict
         return replace(record, verdicts=verdicts)
 
     def remarks(self, record: "Record") -> dict[str, list[str]]:
@@ -146,6 +155,15 @@ class Study:
         """Return how large a run was, in words: seeds, epochs, images."""
         words: str = self._file("answers").scale(record)
         return words
+
+    def unit(self, measure: str, *coords: str) -> str:
+        """Return the unit of a fact, by its measure and the labels of its coordinates.
+
+        It is a kind of ``text.KINDS`` or a word; "" for none.
+        """
+        units: dict[Any, str] = getattr(self._file("labels"), "UNITS", {})
+        closer = (units[measure, label] for label in coords[::-1] if (measure, label) in units)
+        return next(closer, units.get(measure, ""))
 
     def published(self) -> "Record | None":
         """Return the published run, without its arrays and with its answers; None if there is none."""
@@ -179,13 +197,14 @@ class Study:
             seed=config.seed, started=started, device=context.device,
             data=None if data is None else data.sha256, work=[asdict(w) for w in context.done],
         )  # fmt: skip
+        images = {} if data is None else {"images": data.origin}
         record = Record(
             study=self.name,
             config=config.as_dict(),
             facts=results.facts,
             arrays=results.arrays,
-            provenance=origin | results.about,
-            notices=() if data is None or data.notice is None else (data.notice,),
+            provenance=origin | images | results.about,
+            notices=() if data is None else _shortage(config, data),
         )
         return self.answered(record)
 

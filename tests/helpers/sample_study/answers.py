@@ -1,7 +1,7 @@
 """The sample study's answers."""
 
 from firstlight.record import Record, Verdict, fact_of
-from firstlight.text import value
+from firstlight.text import counted, value
 
 
 def answers(record: Record) -> list[Verdict]:
@@ -14,3 +14,8 @@ def answers(record: Record) -> list[Verdict]:
 def remarks(record: Record) -> dict[str, list[str]]:
     """Return what is said below the verdicts."""
     return {"1.1": ["A single set may differ by several points."]}
+
+
+def scale(record: Record) -> str:
+    """Return how large a run was."""
+    return counted(record.config["repeats"], "training set")

@@ -12,7 +12,9 @@ class SampleConfig(Config):
     """Throw coins instead of training networks."""
 
     study: ClassVar[str] = "sample"
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {}, "full": {"repeats": 9_000}}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "quick": {}, "class": {"repeats": 5_000}, "full": {"repeats": 9_000},
+    }  # fmt: skip
 
     train_points: int = bounded(20, 2, 100, "points")
     """Points in each set."""

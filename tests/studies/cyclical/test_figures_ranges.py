@@ -5,49 +5,80 @@ import dataclasses
 import numpy as np
 import pytest
 
-from cyclical_samples import case
+from cyclical_facts import case, record
 from firstlight.plotting import to_svg
-from firstlight.record import Array, Arrays, Record
+from firstlight.record import Array, Arrays
 from firstlight.studies.cyclical.figures_ranges import RATES, SIZES, frame, smoothed
 
+USUAL = record(lost=True)
 
-def test_bounds_are_drawn_where_the_record_has_them(made: Record) -> None:
-    panel = {"candidates": 0, "ramp": 1}[str(made.facts.get("lr_source").value)]
-    rates = RATES.figure(made).axes[panel]
-    lines = {str(line.get_label()).split(":")[0]: line for line in rates.lines}
-    for name in ("lr_min", "lr_max"):
-        assert lines[name].get_xdata()[0] == made.facts.value(name)
-    sizes = SIZES.figure(made).axes[0]
-    upright = [line.get_xdata()[0] for line in sizes.lines if len(set(line.get_xdata())) == 1]
-    assert {made.facts.value("batch_min"), made.facts.value("batch_max")} <= set(upright)
+
+def test_bounds_are_drawn_where_the_record_has_them() -> None:
+    left = RATES.figure(USUAL).axes[0]
+    lines = {str(line.get_label()): line for line in left.lines}
+    for name, label in (("lr_min", "starts to fall"), ("lr_max", "levels off")):
+        assert lines[label].get_xdata()[0] == USUAL.facts.value(name)
+    panels = SIZES.figure(USUAL).axes
+    for ax, start in ((panels[1], "batch"), (panels[-1], "auto")):
+        upright = [line.get_xdata()[0] for line in ax.lines if len(set(line.get_xdata())) == 1]
+        assert {USUAL.facts.value(f"{start}_{end}") for end in ("min", "max")} <= set(upright)
+
+
+def test_the_recommended_size_is_marked_on_the_algorithms_curve() -> None:
+    last = SIZES.figure(USUAL).axes[-1]
+    marks = [line for line in last.lines if line.get_label() == "recommended"]
+    assert [line.get_xdata()[0] for line in marks] == [64]
+
+
+def test_every_batch_size_test_has_a_panel_with_the_same_axis() -> None:
+    axes = SIZES.figure(case("everything")).axes
+    assert len(axes) == 4
+    assert len({ax.get_ylim() for ax in axes}) == 1
+
+
+def test_a_legend_names_everything_once() -> None:
+    for plot in (RATES, SIZES):
+        (legend,) = plot.figure(USUAL).legends
+        names = [text.get_text() for text in legend.get_texts()]
+        assert len(names) == len(set(names))
 
 
 def test_nothing_is_marked_where_nothing_was_read() -> None:
     flat = case("nothing to read")
     labels = [str(line.get_label()) for line in RATES.figure(flat).axes[1].lines]
-    assert not [label for label in labels if label.startswith(("starts", "slows", "steepest"))]
+    assert not {"starts to fall", "levels off", "steepest"} & set(labels)
     caption = RATES.caption_for(flat)
     assert "with the candidates at 10" in caption
     assert "with the ramp at 10" in caption
 
 
-def test_a_diverging_loss_does_not_flatten_the_curve(made: Record) -> None:
-    bottom, top = frame(made)
-    losses = made.data["ramp_losses"].values
+def test_a_diverging_loss_does_not_flatten_the_curve() -> None:
+    bottom, top = frame(USUAL)
+    losses = USUAL.arrays.get("ramp_losses").values
     assert np.nanmax(losses) > 30
     assert 2.3 < top < 3.5
     assert 0 < bottom < np.nanmin(losses.mean(axis=0))
-    assert RATES.figure(made).axes[0].get_ylim() == (bottom, top)
+    for ax in RATES.figure(USUAL).axes:
+        assert ax.get_ylim() == (bottom, top)
+    assert "Arrows" in RATES.caption_for(record())
 
 
-def test_a_frame_is_found_without_a_single_finite_loss(made: Record) -> None:
+def test_no_line_leaves_the_frame() -> None:
+    _, top = frame(USUAL)
+    for ax in RATES.figure(USUAL).axes:
+        for line in ax.lines:
+            if line.get_transform() == ax.transData:
+                assert np.nanmax(np.asarray(line.get_ydata(), dtype=float)) <= top
+
+
+def test_a_frame_is_found_without_a_single_finite_loss() -> None:
     arrays, lost = Arrays(), ("candidates_losses", "ramp_losses")
-    for entry in made.arrays.entries():
+    for entry in USUAL.arrays.entries():
         array = entry.value
         if entry.measure in lost:
             array = Array(np.full_like(array.values, np.nan), array.axes)
         arrays.put(entry.measure, array, **entry.coords)
-    bare = dataclasses.replace(made, arrays=arrays)
+    bare = dataclasses.replace(USUAL, arrays=arrays)
     assert frame(bare) == (0.0, 1.0)
     to_svg(RATES.figure(bare))
 

@@ -1,60 +1,100 @@
 """The whole cyclical study on images that are quick to learn: its facts and arrays."""
 
-from itertools import combinations
+import json
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 
 from cyclical_samples import SMALL, run
+from firstlight import stats
+from firstlight.errors import ConfigError
 from firstlight.ranges import Bounds
 from firstlight.record import Fact, Facts, Record
-from firstlight.studies.cyclical.config import POLICIES
-from firstlight.studies.cyclical.labels import MEASURES, POLICY
-from firstlight.studies.cyclical.run import choose_rates, choose_sizes, two_digits
+from firstlight.studies.cyclical.bounds import (
+    choose_rates,
+    choose_sizes,
+    sizes_to_try,
+    two_digits,
+)
+from firstlight.studies.cyclical.config import POLICIES, CyclicalConfig
+from firstlight.studies.cyclical.labels import LITERAL, MEASURES, POLICY
 
 UNREAD = Bounds()
 
 
 def read(low: float, high: float) -> Bounds:
-    return Bounds(low=Fact(low), high=Fact(high), steepest=Fact(low))
+    return Bounds(low=Fact(low), high=Fact(high), steepest=Fact(1.5 * low))
 
 
 def test_every_policy_has_its_labels() -> None:
     assert tuple(POLICY) == POLICIES
 
 
+def seeds(policy: str) -> int:
+    return SMALL.literal_seeds if policy in LITERAL else SMALL.seeds
+
+
 def test_every_fact_that_was_promised(record: Record) -> None:
     facts = record.facts
-    for name in ("lr_min", "lr_max", "batch_min", "batch_max", "images_per_second"):
+    for name in (
+        "lr_min", "lr_max", "policy_rate", "batch_min", "batch_max", "images_per_second",
+        "auto_min", "auto_max", "auto_rate", "parameters",
+    ):  # fmt: skip
         assert facts.value(name) > 0
+    assert facts.value("image_side") == 16
     assert facts.value("batch_min") < facts.value("batch_max")
     for policy in POLICIES:
-        for name in ("best_accuracy", "test_accuracy"):
-            fact = facts.get(name, policy=policy)
-            assert fact.n == 2
-            assert fact.low is not None
-            assert fact.high is not None
-            assert 0 <= fact.low <= float(fact) <= fact.high <= 1
-    for a, b in combinations(POLICIES, 2):
-        expected = facts.value("test_accuracy", policy=a) - facts.value("test_accuracy", policy=b)
-        difference = facts.value("difference", first=a, second=b)
-        assert difference == pytest.approx(expected, abs=1e-12)
+        fact = facts.get("test_accuracy", policy=policy)
+        assert fact.n == facts.value("policy_seeds", policy=policy) == seeds(policy)
+        assert fact.low is not None
+        assert fact.high is not None
+        assert 0 <= fact.low <= float(fact) <= fact.high <= 1
+        for name in ("train_loss", "final_loss", "test_loss"):
+            loss = facts.get(name, policy=policy)
+            assert loss.n == seeds(policy)
+            assert (loss.low or 0.0) >= 0.0
+        assert facts.get("learned", policy=policy).value in (True, False)
 
 
-def test_names_on_disk_are_those_of_former_records(record: Record) -> None:
-    for name in (
-        "images.least_per_class",
-        "example.2",
-        "candidates.rises_at",
-        "ramp.verdict",
-        "batch_epochs.low",
-        "batch_updates.reason",
-        "batch_max_source",
-        "updates.fixed_low",
-        "noise_scale.before",
-        "best_difference.fixed_low.cyclical_rate",
-    ):
-        assert name in record.facts
+@pytest.mark.parametrize(("first", "second"), [*combinations(POLICIES, 2)])
+def test_policies_are_compared_over_the_seeds_that_both_have(
+    record: Record, first: str, second: str
+) -> None:
+    n = min(seeds(first), seeds(second))
+    one, other = (
+        record.arrays.get("test_correct", policy=policy).values[:n].astype(float)
+        for policy in (first, second)
+    )
+    difference = record.facts.get("difference", first=first, second=second)
+    assert float(difference) == pytest.approx((one - other).mean(), abs=1e-12)
+    assert difference.n == n
+    p = [
+        stats.mcnemar(int((a > b).sum()), int((a < b).sum()))
+        for a, b in zip(one, other, strict=True)
+    ]
+    mcnemar = record.facts.get("mcnemar", first=first, second=second)
+    assert mcnemar.value == pytest.approx(stats.combined_p(p))
+    assert mcnemar.n == n
+
+
+def test_the_noise_scale_is_measured_once_a_seed(record: Record) -> None:
+    for when in ("before", "after"):
+        fact = record.facts.get("noise_scale", when=when)
+        assert fact.value is None or fact.n in range(1, SMALL.seeds + 1)
+
+
+def test_the_search_for_a_batch_size_was_run(record: Record) -> None:
+    """Its trace is a path through the diagram, and its curve begins at the smallest size."""
+    ways = {
+        block["name"]: {block["next"], block["otherwise"]}
+        for block in json.loads(str(record.facts.get("algorithm").value))
+    }
+    trace = json.loads(str(record.facts.get("trace").value))
+    assert (trace[0], trace[-1]) == ("set_aside", "put_back")
+    assert all(to in ways[at] for at, to in pairwise(trace))
+    assert record.data["auto_size"].values[0] == SMALL.batch_sizes[0]
+    assert record.data["auto_losses"].shape[0] == SMALL.batch_repeats
 
 
 def test_the_data_set_is_counted(record: Record) -> None:
@@ -66,6 +106,8 @@ def test_the_data_set_is_counted(record: Record) -> None:
     least = record.facts.value("images", part="least_per_class")
     assert least == per_class.sum("part").min()
     assert record.data["examples"].shape == (3, 3, 28, 28)
+    names = [entry.value.value for entry in record.facts.select("class_name").entries()]
+    assert names == [f"Bar {i}" for i in range(10)]
 
 
 def test_curves_and_their_axes(record: Record) -> None:
@@ -78,9 +120,11 @@ def test_curves_and_their_axes(record: Record) -> None:
     assert curve.dims == ("policy", "seed", "point", "measure")
     assert tuple(curve["measure"].values) == MEASURES
     best = curve.sel(measure="validation_accuracy").max("point").mean("seed")
+    end = curve.sel(measure="train_loss").isel(point=-1).mean("seed")
     for policy in POLICIES:
-        expected = record.facts.value("best_accuracy", policy=policy)
-        assert float(best.sel(policy=policy)) == pytest.approx(expected)
+        for name, values in (("best_accuracy", best), ("train_loss", end)):
+            expected = record.facts.value(name, policy=policy)
+            assert float(values.sel(policy=policy)) == pytest.approx(expected)
         assert record.arrays.get("points", policy=policy).values[-1] == 440
 
 
@@ -95,7 +139,16 @@ def test_every_policy_sees_the_same_number_of_images(record: Record) -> None:
 @pytest.mark.slow
 def test_same_seed_same_trials_whatever_else_is_run(record: Record) -> None:
     few = run(policies=("fixed_low", "growing_batch"), seeds=1)
-    for name in ("candidates_losses", "ramp_losses", "batch_epochs_losses", "lr_min", "batch_max"):
+    assert not few.facts.has("noise_scale")
+    for name in (
+        "candidates_losses",
+        "ramp_losses",
+        "batch_epochs_losses",
+        "auto_losses",
+        "lr_min",
+        "batch_max",
+        "trace",
+    ):
         if name in record.arrays:
             assert np.array_equal(record.arrays[name].values, few.arrays[name].values), name
         else:
@@ -106,43 +159,52 @@ def test_same_seed_same_trials_whatever_else_is_run(record: Record) -> None:
 
 
 @pytest.mark.slow
-def test_fewer_policies_runs_and_stand_in_data() -> None:
+def test_fewer_policies_and_runs() -> None:
     other = run(
-        notice="Bars stand in.", policies=("fixed_low",), seeds=1, range_mode="runs",
-        range_epochs=0.1, candidates=5, range_repeats=2, batch_epochs=0.2,
+        policies=("fixed_low",), seeds=1, range_mode="runs",
+        range_epochs=0.1, candidates=5, range_repeats=2, batch_repeats=2,
+        batch_sizes=(16, 20, 24, 28, 32), batch_tests=("batch_learning", "batch_updates"),
+        batch_updates=4,
     )  # fmt: skip
+    assert other.data["batch_learning_losses"].shape == (2, 5)
+    assert other.facts.get("batch_source").value == "batch_learning"
     assert other.data["candidates_losses"].shape == (2, 5)
     assert other.data["candidate"].values == pytest.approx(np.geomspace(1e-9, 10, 5))
     assert other.facts.get("test_accuracy", policy="fixed_low").low is None
-    assert all("stand-in" in verdict.headline for verdict in other.verdicts.values())
     assert [other.verdicts[q].outcome for q in ("4.3", "4.6", "4.7")] == ["not-run"] * 3
 
 
-@pytest.mark.slow
-def test_sizes_beyond_the_data_are_left_out() -> None:
-    other = run(batch_sizes=(16, 32, 64, 128, 512), policies=("fixed_low",), seeds=1)
-    assert other.data["batch_epochs_values"].values.tolist() == [16, 32, 64, 128]
-    assert other.facts.get("batch_max_source").value == "edge"
+def test_sizes_of_few_updates_are_left_out() -> None:
+    facts = Facts()
+    config = CyclicalConfig(batch_sizes=(16, 32, 64, 128, 256, 512, 1024), batch_epochs=2.0)
+    assert sizes_to_try(config, 1_000, facts) == [16, 32, 64, 128, 256]
+    assert facts.value("batch_size_updates", size=256) == 7
+    assert facts.get("batch_left_out").value == "512, 1024"
+    reason = facts.get("batch_left_out_reason").value
+    assert reason == "fewer than 4 updates in 2 epochs of 1,000 images"
+    with pytest.raises(ConfigError, match="at least 5 of which 100 images make 4 updates"):
+        sizes_to_try(config, 100, Facts())
 
 
 @pytest.mark.parametrize(
     ("candidates", "ramp", "expected"),
     [
-        (read(0.1, 0.2), read(0.3, 0.4), (0.1, 0.2, "candidates")),
-        (UNREAD, read(0.3, 0.4), (0.3, 0.4, "ramp")),
-        (read(0.2, 0.1), read(0.3, 0.4), (0.3, 0.4, "ramp")),
-        (UNREAD, UNREAD, (0.01, 0.1, "lowest loss")),
+        (read(0.1, 0.2), read(0.3, 0.4), (0.1, 0.2, 0.15, "candidates", "steepest")),
+        (UNREAD, read(0.3, 0.4), (0.3, 0.4, 0.45, "ramp", "steepest")),
+        (read(0.2, 0.1), read(0.3, 0.4), (0.3, 0.4, 0.45, "ramp", "steepest")),
+        (UNREAD, UNREAD, (0.01, 0.1, 0.01, "lowest loss", "lowest loss")),
     ],
 )
 def test_where_the_rates_come_from(
-    candidates: Bounds, ramp: Bounds, expected: tuple[float, float, str]
+    candidates: Bounds, ramp: Bounds, expected: tuple[float, float, float, str, str]
 ) -> None:
     values, losses = np.geomspace(1e-3, 1, 4), np.array([[3.0, 2.0, 1.0, np.nan]])
     facts = Facts()
     rates = choose_rates({"candidates": candidates, "ramp": ramp}, values, losses, facts)
-    assert rates == pytest.approx(expected[:2])
-    assert facts.get("lr_source").value == expected[2]
-    assert (facts.value("lr_min"), facts.value("lr_max")) == rates
+    assert rates == pytest.approx(expected[:3])
+    assert facts.get("lr_source").value == facts.get("policy_rate_source").value == expected[3]
+    assert facts.get("policy_rate_rule").value == expected[4]
+    assert tuple(facts.value(n) for n in ("lr_min", "lr_max", "policy_rate")) == rates
     assert facts.get("ramp", about="verdict").value == ramp.verdict
 
 
@@ -164,9 +226,26 @@ def test_where_the_batch_sizes_come_from(
     epochs: Bounds, images: int, expected: tuple[int, ...], sources: tuple[str, str]
 ) -> None:
     facts, tried = Facts(), [16, 32, 64, 128, 256]
-    bounds = choose_sizes({"epochs": epochs, "updates": UNREAD}, tried, images, facts)
+    bounds = choose_sizes({"batch_epochs": epochs, "batch_updates": UNREAD}, tried, images, facts)
     assert bounds == (expected[0], expected[2])
     found = [facts.value(name) for name in ("batch_min", "batch_max", "batch_used")]
     assert tuple(found) == expected
     ends = ("batch_min", "batch_max")
     assert tuple(facts.get(f"{end}_source").value for end in ends) == sources
+
+
+@pytest.mark.parametrize(
+    ("literal", "learning", "source", "low"),
+    [
+        (read(20.0, 100.0), read(30.0, 90.0), "batch_epochs", 20),
+        (UNREAD, read(30.0, 90.0), "batch_learning", 30),
+        (UNREAD, UNREAD, "batch_epochs", 16),
+    ],
+)
+def test_sizes_come_from_the_first_curve_that_shows_them(
+    literal: Bounds, learning: Bounds, source: str, low: int
+) -> None:
+    facts, tried = Facts(), [16, 32, 64, 128, 256]
+    found = {"batch_epochs": literal, "batch_learning": learning, "batch_updates": read(1.0, 2.0)}
+    assert choose_sizes(found, tried, 1_000, facts)[0] == low
+    assert facts.get("batch_source").value == source

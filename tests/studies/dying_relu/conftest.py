@@ -28,7 +28,7 @@ def theory_once() -> Iterator[None]:
 
 @pytest.fixture(scope="package")
 def small() -> dict[str, Any]:
-    return {"simulations": 48, "points": 100, "epochs": 2, "batch_size": 32}
+    return {"simulations": 48, "points": 100, "epochs": 2, "batch_size": 32, "other_inits": "all"}
 
 
 @pytest.fixture(scope="package")

@@ -25,7 +25,7 @@ def pack(network: Network, layers: list[tuple[list[list[float]], list[float]]]) 
 
 
 def plainly(network: Network, row: Any, x: float) -> tuple[float, list[bool]]:
-    """Return one output by plain loops, and whether each hidden layer is zero there."""
+    """Return one output by plain loops, and whether no unit of each hidden layer is positive."""
     h, zero = [x], []
     layers = network.unpack(np.asarray(row, dtype=np.float64))
     for place, (weight, bias) in enumerate(layers):
@@ -36,7 +36,7 @@ def plainly(network: Network, row: Any, x: float) -> tuple[float, list[bool]]:
         if place < len(layers) - 1:
             slope = 0.0 if network.activation == "relu" else network.slope
             h = [v if v > 0 else slope * v for v in z]
-            zero.append(all(v == 0 for v in h))
+            zero.append(all(v <= 0 for v in z))
         else:
             h = z
     return h[0], zero
@@ -49,11 +49,11 @@ def test_outputs_equal_plain_loops(activation: Any, widths: tuple[int, ...]) -> 
     rows = np.random.default_rng(len(widths)).normal(size=(150, network.parameters))
     rows[::2] *= 0.2  # small biases keep some layers alive, large ones kill some
     x = X[::20]
-    out, dead = outputs(network, rows, x)
+    out, silent = outputs(network, rows, x)
     for r in range(0, 150, 7):
         values, zeros = zip(*(plainly(network, rows[r], float(v)) for v in x), strict=True)
         np.testing.assert_allclose(out[r], values, rtol=1e-10, atol=1e-12)
-        assert dead[r] == any(all(layer) for layer in zip(*zeros, strict=True))
+        assert silent[r] == sum(all(layer) for layer in zip(*zeros, strict=True))
 
 
 def test_blocks_change_nothing(monkeypatch: Any) -> None:
@@ -118,20 +118,43 @@ def test_other_networks_are_refused() -> None:
         outputs(Network((2, 2, 1)), np.zeros((1, 9)), X)
 
 
+def test_silent_layers_vanish_with_their_biases() -> None:
+    network = Network((1, *[2] * 3, 1), "leaky-relu", 0.01)
+    down = ([[1.0, 0.0], [0.0, 1.0]], [-9.0, -9.0])
+    layers = [([[1.0], [-1.0]], [0.0, 0.0]), down, down, ([[1.0, 1.0]], [2.0])]
+    row = pack(network, layers)
+    bare = measures.without_biases(network, row)
+    assert outputs(network, row, X)[1].tolist() == [2]
+    assert outputs(network, bare, X)[1].tolist() == [0]
+    assert bare[0, -1] == 2.0  # the output's
+    assert (row == -9.0).sum() == 4
+
+
 def test_paired_comparison_equals_counting() -> None:
     counts = [5, 30, 4, 61]
     relu, leaky = np.repeat([1, 1, 0, 0], counts) > 0, np.repeat([1, 0, 1, 0], counts) > 0
-    change, p = measures.changed(leaky, relu)
+    change = measures.changed(leaky, relu)
+    spread = np.repeat([0, -1, 1, 0], counts).std(ddof=1) / 10
     assert change.value == pytest.approx((4 - 30) / 100)
-    assert p.value == pytest.approx(scipy_stats.binomtest(4, 34).pvalue)
+    assert change.high == pytest.approx(-0.26 + scipy_stats.t.ppf(0.975, 99) * spread)
     assert measures.share(relu).value == 0.35
 
 
-def test_help_counts_only_to_the_end() -> None:
-    many, few = np.arange(100) < 80, np.arange(100) < 20
+def test_pairs_that_all_say_the_same_still_have_an_interval() -> None:
+    one, none = np.ones(100, bool), np.zeros(100, bool)
+    change = measures.changed(none, one)
+    assert (change.value, change.low) == (-1.0, -1.0)
+    assert change.high == pytest.approx(-1 + 0.037, abs=1e-3)  # Wilson's for 0 of 100
+    assert measures.changed(one, one).value == 0.0
+
+
+def test_help_counts_only_to_the_end_and_only_if_it_matters() -> None:
+    many, few = np.arange(1_000) < 800, np.arange(1_000) < 200
+    slightly = np.arange(1_000) < 790
     relu = np.array([many] * 4)
     epochs = [0, 1, 10, 100]
     assert measures.helps_from(np.array([few] * 4), relu, epochs) == 0
     assert measures.helps_from(np.array([few, many, few, few]), relu, epochs) == 10
+    assert measures.helps_from(np.array([few, slightly, few, few]), relu, epochs) == 10
     assert measures.helps_from(np.array([few, few, few, many]), relu, epochs) is None
     assert measures.helps_from(np.array([many] * 4), np.array([few] * 4), epochs) is None

@@ -66,8 +66,8 @@ def test_draws_belong_to_a_simulation_by_its_index(config: DyingReluConfig) -> N
 @pytest.mark.parametrize(
     "changes", [{}, {"simulations": 10_001}, {"width": 128, "depth": 100, "simulations": 40}]
 )
-def test_chunks_cover_every_simulation_and_bound_memory(changes: dict[str, int]) -> None:
-    config = DyingReluConfig(**changes)
+def test_chunks_cover_every_simulation_and_bound_memory(changes: dict[str, Any]) -> None:
+    config = DyingReluConfig(other_inits="all", **changes)
     every = chunks(config)
     assert {chunk.which for chunk in every.values()} == EVERY
     groups = [range(chunk.first, chunk.last) for chunk in every.values() if chunk.which == RELU]
@@ -75,6 +75,13 @@ def test_chunks_cover_every_simulation_and_bound_memory(changes: dict[str, int])
     assert max(map(len, groups)) <= trials.CHUNK
     if config.width == 128:
         assert groups == [range(16), range(16, 32), range(32, 40)]
+
+
+def test_initializations_after_the_first_are_for_one_function_unless_asked_for() -> None:
+    first = {chunk.which for chunk in chunks(DyingReluConfig()).values()}
+    assert first < EVERY
+    assert {w.function for w in first if w.init != "he"} == {"abs"}
+    assert {w.function for w in first if w.init == "he"} == set(FUNCTIONS)
 
 
 def test_chunks_and_resuming_change_no_bit(

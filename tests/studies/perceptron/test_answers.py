@@ -4,15 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from firstlight.record import Fact, Facts, Label, Record
+from firstlight.record import Fact, Facts, Label, Record, Verdict
 from firstlight.record.table import Entry
 from firstlight.studies.perceptron.answers import answers, remarks
+from firstlight.studies.perceptron.labels import CRITERIA
 
 Place = tuple[str, dict[str, Label]]
 
 ACCURACY: Place = ("accuracy", {"criterion": "difference"})
 DISAGREEMENT: Place = ("disagreement", {"criterion": "difference"})
 EARLY: Place = ("early", {"quantity": "difference"})
+REORDERED: Place = ("reordered", {"criterion": "difference"})
 OFFCENTRE: Place = ("offcentre", {"criterion": "difference"})
 
 
@@ -31,29 +33,59 @@ def around(sign: int) -> Fact:
     return Fact(middle, middle - 0.01, middle + 0.01, 300)
 
 
-def verdict(record: Record, question: str) -> tuple[str, str]:
-    found = next(v for v in answers(record) if v.question == question)
-    return found.outcome, found.headline
+TIGHT = Fact(0.0002, -0.0004, 0.0008, 300)
+"""A difference that is too small to matter, whatever its sign."""
+
+
+def full(record: Record, question: str) -> Verdict:
+    return next(v for v in answers(record) if v.question == question)
 
 
 @pytest.mark.parametrize(
-    ("sign", "outcome", "word"),
-    [(1, "better", "The hinge"), (0, "cannot-tell", "Which"), (-1, "better", "The perceptron")],
+    ("fact", "outcome", "decision", "word"),
+    [
+        (around(1), "better", "hinge", "The hinge"),
+        (around(0), "cannot-tell", "", "Which"),
+        (around(-1), "better", "perceptron", "The perceptron"),
+        (TIGHT, "no-difference", "no-difference", "Neither"),
+    ],
 )
-def test_accuracy(record: Record, sign: int, outcome: str, word: str) -> None:
-    got, headline = verdict(altered(record, (ACCURACY, around(sign))), "1.3")
-    assert got == outcome
-    assert headline.startswith(word)
-    assert sign == 0 or " 2.0\u202fpoints" in headline
+def test_accuracy(record: Record, fact: Fact, outcome: str, decision: str, word: str) -> None:
+    found = full(altered(record, (ACCURACY, fact)), "1.3")
+    assert (found.outcome, found.decision) == (outcome, decision)
+    assert found.headline.startswith(word)
+    assert decision not in CRITERIA or " 2.0\u202fpoints (1.0 to 3.0)" in found.headline
+    assert ("because" in found.headline) == (decision == "hinge")
 
 
 @pytest.mark.parametrize(
-    ("sign", "outcome", "word"),
-    [(1, "better", "The perceptron"), (0, "cannot-tell", "Which"), (-1, "better", "The hinge")],
+    ("fact", "outcome", "decision", "word"),
+    [
+        (around(1), "better", "perceptron", "The perceptron"),
+        (around(0), "cannot-tell", "", "Which"),
+        (around(-1), "better", "hinge", "The hinge"),
+        (TIGHT, "no-difference", "no-difference", "Both"),
+    ],
 )
-def test_disagreement(record: Record, sign: int, outcome: str, word: str) -> None:
-    got, headline = verdict(altered(record, (DISAGREEMENT, around(sign))), "1.4")
-    assert (got, headline.startswith(word)) == (outcome, True)
+def test_disagreement(record: Record, fact: Fact, outcome: str, decision: str, word: str) -> None:
+    found = full(altered(record, (DISAGREEMENT, fact)), "1.4")
+    assert (found.outcome, found.decision) == (outcome, decision)
+    assert found.headline.startswith(word)
+
+
+def test_changes_are_counted_in_test_points(record: Record) -> None:
+    place: Place = ("disagreement", {"criterion": "hinge"})
+    headline = full(altered(record, (place, Fact(0.0437, 0.04, 0.05, 300))), "1.4").headline
+    assert "about 44 of the 1,000 test points" in headline
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [(0.0087, "0.87\u202fpoints better"), (-0.02, "2.00\u202fpoints worse"), (0.0, "as good as")],
+)
+def test_the_first_two_lines_are_compared_exactly(record: Record, more: float, words: str) -> None:
+    place: Place = ("first", {"quantity": "area", "criterion": "difference"})
+    assert words in full(altered(record, (place, Fact(more))), "1.2").headline
 
 
 @pytest.mark.parametrize(
@@ -71,26 +103,19 @@ def test_early_stopping(record: Record, late: int, early: int, word: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("sign", "word"), [(-1, "nearer to the middle:"), (1, "yet"), (0, "could not be determined")]
+    ("sign", "word"), [(-1, "ends nearer the middle"), (1, "Yet"), (0, "could not be determined")]
 )
 def test_the_reason(record: Record, sign: int, word: str) -> None:
-    assert word in remarks(altered(record, (OFFCENTRE, around(sign))))["1.3"][0]
+    other = altered(record, (OFFCENTRE, around(sign)), (ACCURACY, around(1)))
+    assert word in remarks(other)["1.3"][0]
+    assert ("because" in full(other, "1.3").headline) == (sign == -1)
 
 
 @pytest.mark.parametrize(
-    ("only", "p", "word"),
-    [(5, 0.3, "do not distinguish"), (5, 0.001, "of the hinge"), (50, 0.001, "of the perceptron")],
+    ("sign", "word"), [(-1, "hardly depends"), (1, "Yet"), (0, "could not be determined")]
 )
-def test_the_first_draw(record: Record, only: int, p: float, word: str) -> None:
-    def count(criterion: str) -> Place:
-        return "first", {"quantity": "only_right", "criterion": criterion}
-
-    changes = [
-        (count("perceptron"), Fact(only)),
-        (count("hinge"), Fact(20)),
-        (("first", {"quantity": "mcnemar"}), Fact(p)),
-    ]
-    assert word in remarks(altered(record, *changes))["1.2"][1]  # type: ignore[arg-type]  # places
+def test_the_order_of_the_points(record: Record, sign: int, word: str) -> None:
+    assert word in remarks(altered(record, (REORDERED, around(sign))))["1.4"][0]
 
 
 def test_every_headline_is_one_short_sentence(record: Record) -> None:

@@ -8,9 +8,20 @@ import pytest
 from scipy import integrate
 
 from firstlight.record import Fact
-from firstlight.studies.perceptron import run as areas
+from firstlight.studies.perceptron import areas
 
-EDGES = [[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1], [1, 1], [-1, -1], [1, -1], [-1, 1], [1e-300, -1]]
+EDGES: list[list[float]] = [
+    [0, 0],
+    [1, 0],
+    [-1, 0],
+    [0, 1],
+    [0, -1],
+    [1, 1],
+    [-1, -1],
+    [1, -1],
+    [-1, 1],
+    [1e-300, -1],
+]
 WEIGHTS = np.vstack([EDGES, np.random.default_rng(0).normal(size=(25, 2))])
 POINTS = np.random.default_rng(1).random((200_000, 2))
 
@@ -69,6 +80,19 @@ def test_disagreement_equals_brute_force_over_pairs() -> None:
     np.testing.assert_allclose(exact, counted, atol=0.02)
 
 
+def test_disagreement_on_points_counts_them() -> None:
+    sides = decides(WEIGHTS, POINTS[:997])
+    counted = (sides[:, :, None] != sides[:, None, :]).mean(axis=0).sum(axis=1) / (len(WEIGHTS) - 1)
+    found = areas.disagreements(WEIGHTS, POINTS[:997])
+    np.testing.assert_allclose(found, counted, atol=1e-13)
+
+
+def test_the_area_between_two_lines_equals_monte_carlo() -> None:
+    others = WEIGHTS[::-1]
+    counted = (decides(WEIGHTS, POINTS) != decides(others, POINTS)).mean(axis=0)
+    np.testing.assert_allclose(areas.between(WEIGHTS, others), counted, atol=0.006)
+
+
 def test_jackknife_equals_leaving_each_out() -> None:
     weights = WEIGHTS[10:]
     n = len(weights)
@@ -79,6 +103,13 @@ def test_jackknife_equals_leaving_each_out() -> None:
     assert fact.low is not None
     assert float(fact.value or 0) - fact.low == pytest.approx(half * error, rel=1e-9)
     assert areas.pair_mean([0.1, 0.1]) == Fact(0.1, n=2)
+
+
+def test_the_gap_lies_between_the_outermost_points() -> None:
+    X = np.array([[1.0, 0.2], [1.0, 0.5], [0.4, 1.0]])  # u = 0.1, 0.25 and 0.8
+    low, high = areas.gap(X, [1, 1, -1])
+    assert (float(low), float(high)) == pytest.approx((0.25, 0.8))
+    assert np.isinf(areas.gap(X, [1, 1, 1])[1])
 
 
 def test_off_center_of_known_lines() -> None:
@@ -96,6 +127,7 @@ def test_off_center_of_known_lines() -> None:
         (lambda: areas.exact_accuracy([1.0, 2.0, 3.0]), r"expected shape \(\.\.\., 2\)"),
         (lambda: areas.share_below([-1.0, 0.5]), "coordinates of at least 0"),
         (lambda: areas.disagreements([[1.0, 1.0]]), "R >= 2"),
+        (lambda: areas.disagreements(WEIGHTS, [1.0, 1.0, 1.0]), r"expected shape \(\.\.\., 2\)"),
     ],
 )
 def test_areas_refuse_bad_shapes(call: Any, message: str) -> None:

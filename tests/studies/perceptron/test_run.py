@@ -12,7 +12,7 @@ from firstlight.context import Context
 from firstlight.record import Record
 from firstlight.record.files import to_json
 from firstlight.report import page
-from firstlight.studies.perceptron.answers import remarks
+from firstlight.studies.perceptron.answers import remarks, scale
 from firstlight.studies.perceptron.config import PerceptronConfig
 from firstlight.studies.perceptron.figures import PLOTS
 from firstlight.studies.perceptron.labels import CRITERIA
@@ -55,7 +55,9 @@ def test_the_same_seed_gives_the_same_bits(record: Record) -> None:
 
 def test_differences_are_hinge_minus_perceptron(record: Record) -> None:
     facts = record.facts
-    for name in ("accuracy", "test_accuracy", "disagreement", "offcentre"):
+    for name in (
+        "accuracy", "test_accuracy", "disagreement", "test_disagreement", "reordered", "offcentre",
+    ):  # fmt: skip
         gap = facts.value(name, criterion="hinge") - facts.value(name, criterion="perceptron")
         assert facts.value(name, criterion="difference") == pytest.approx(gap, abs=1e-12)
     early = facts["early.accuracy.hinge"], facts["early.accuracy.perceptron"]
@@ -70,7 +72,23 @@ def test_the_first_draw_is_counted_on_its_own_points(record: Record) -> None:
     facts = record.facts
     assert facts["first.accuracy.perceptron"].value == right[:, 0].mean()
     assert facts["first.accuracy.hinge"].value == right[:, 1].mean()
-    assert facts["first.only_right.hinge"].value == (right[:, 1] & ~right[:, 0]).sum()
+    areas = [float(facts[f"first.area.{name}"]) for name in CRITERIA]
+    assert facts["first.area.difference"].value == areas[1] - areas[0]
+
+
+def test_without_the_sets_that_did_not_converge(record: Record) -> None:
+    done = record.data["converged"].values.all(axis=0)
+    assert 0 < done.sum() < done.size
+    for row, name in enumerate(CRITERIA):
+        fact = record.facts.get("accuracy_converged", criterion=name)
+        assert fact.value == pytest.approx(record.data["accuracy"].values[row, done].mean())
+        assert fact.n == done.sum()
+
+
+def test_a_line_in_the_middle_depends_less_on_the_order(record: Record) -> None:
+    fact = record.facts.get("reordered", criterion="difference")
+    assert fact.high is not None
+    assert fact.high < 0
 
 
 def test_the_last_point_of_the_curve_is_the_answer(record: Record) -> None:
@@ -112,6 +130,10 @@ def check_page(record: Record) -> None:
         assert len(plot.alt_for(record)) > 40
 
 
+def test_a_run_says_how_large_it_was(record: Record) -> None:
+    assert scale(record) == "300 training sets of 20 points"
+
+
 def test_the_page_shows_figures_and_verdicts(record: Record) -> None:
     check_page(record)
 
@@ -120,4 +142,5 @@ def test_unconverged_sets_are_counted() -> None:
     record = study.run(PerceptronConfig(repeats=50, max_epochs=1))
     assert record.facts["converged.hinge"].value == 0.0
     assert record.facts["first.converged.hinge"].value is False
-    assert "not converged" in remarks(record)["1.2"][0]
+    assert "50 of 50 trainings that had not converged" in remarks(record)["1.2"][1]
+    assert not record.facts.has("accuracy_converged", criterion="hinge")

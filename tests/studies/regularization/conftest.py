@@ -40,7 +40,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def config() -> RegularizationConfig:
     """The study, small."""
-    return RegularizationConfig(train_images=130, test_images=100, epochs=2, batch_size=16)
+    return RegularizationConfig(seeds=2, train_images=130, test_images=100, epochs=2, batch_size=16)
 
 
 @pytest.fixture(scope="session")
@@ -61,13 +61,13 @@ def dataset() -> Dataset:
 
 @pytest.fixture(scope="session")
 def run_small(config: RegularizationConfig, dataset: Dataset) -> Runner:
-    """Runs the small study in this process, with other parameters or a notice if wanted."""
+    """Runs the small study in this process, with other parameters if wanted."""
 
-    def record(notice: str | None = None, **changes: Any) -> Record:
+    def record(**changes: Any) -> Record:
         with pytest.MonkeyPatch.context() as patch, _one_thread():
             here = partial(run_trials, executor="threads", workers=1)
             patch.setattr(run, "run_trials", here)
-            context = Context(dataset=replace(dataset, notice=notice))
+            context = Context(dataset=dataset)
             return studies.run(replace(config, **changes), context)
 
     return record

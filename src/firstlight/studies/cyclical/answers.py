@@ -1,217 +1,229 @@
 """The answers to questions 4.1 to 4.7, computed from the facts and from nothing else.
 
-One policy is called better than another only where the 95 % interval of their paired difference in
-test accuracy excludes zero.
+Before policies are compared, each must have learned at all. One is better than another only where the
+95 % interval of their paired difference in test accuracy, over seeds and images, excludes zero.
 """
 
-from collections.abc import Sequence
-from itertools import combinations
+from collections.abc import Mapping, Sequence
 
 from firstlight.record import Facts, Outcome, Record, Verdict, fact_of
-from firstlight.stats import direction
-from firstlight.studies.cyclical.labels import BATCHES, BUDGETS, CYCLICAL, LOWEST, POLICY, RANGES
-from firstlight.text import counted, digits, estimate, listed, number, sentence, value
+from firstlight.stats import decide
+from firstlight.studies.cyclical import words
+from firstlight.studies.cyclical.labels import (
+    BATCHES,
+    CYCLICAL,
+    LOWEST,
+    MATTERS,
+    POLICY,
+    RANGES,
+)
+from firstlight.studies.cyclical.remarks import remarks as remarks
+from firstlight.text import counted, estimate, listed, number, sentence, value
+
+ARGUMENT = "Increase: growing batches lower the noise, as a decaying rate does"
 
 
 def answers(record: Record) -> list[Verdict]:
     """Return the verdict on each question."""
-    facts = record.facts
     return [
-        _data_set(facts),
-        _rates(facts),
+        _data_set(record.facts),
+        _rates(record),
         _cyclical_rate(record),
-        _batch_sizes(facts),
-        _batch_bounds(facts),
+        _batch_sizes(record.facts),
+        _batch_bounds(record.facts),
         _grow_or_shrink(record),
         _best(record),
     ]
 
 
-def remarks(record: Record) -> dict[str, list[str]]:
-    """Return what the page says below each verdict."""
-    facts = record.facts
-    said = {
-        "4.2": [_range_test(facts, test) for test in RANGES],
-        "4.4": [_unread(facts, f"batch_{b}", f"the curve at equal {b}") for b in BUDGETS],
-        "4.5": [_noise(facts)],
-        "4.6": [_updates(facts)] if _trained(record, BATCHES) else [],
-        "4.7": [_clear(record)],
-    }
-    return {question: list(filter(None, words)) for question, words in said.items()}
-
-
-def _trained(record: Record, policies: Sequence[str]) -> list[str]:
-    """Return those of the policies that the record compares, none if there is only one."""
-    there = [policy for policy in policies if policy in record.config["policies"]]
-    return there if len(there) > 1 else []
+def scale(record: Record) -> str:
+    """Return how large the run is, in words."""
+    config = record.config
+    return (
+        f"{counted(config['seeds'], 'seed')}, {words.length(record)}, width "
+        f"{number(config['width'])}"
+    )
 
 
 def _data_set(facts: Facts) -> Verdict:
-    parts = ("total", "classes", "train", "test", "least_per_class", "most_per_class")
-    total, classes, train, test, least, most = (value(facts.get("images", part=p)) for p in parts)
+    parts = (
+        "total", "official_train", "classes", "least_per_class", "most_per_class",
+        "train", "validation", "test",
+    )  # fmt: skip  # two lines: the whole set, and this run
+    whole, official, classes, least, most, train, validation, test = (
+        value(facts.get("images", part=part), "count") for part in parts
+    )
     each = least if least == most else f"{least} to {most}"
-    return Verdict(
-        "4.1",
-        "answered",
-        f"{facts.get('data').value} has {total} images in {classes} classes, {each} each; this run "
-        f"trains on {train} of them and tests on {test}.",
-        [fact_of("images", part=part) for part in parts],
-    )
-
-
-def _rates(facts: Facts) -> Verdict:
-    low, high = (estimate(facts.get(name), "log") for name in ("lr_min", "lr_max"))
-    source = str(facts.get("lr_source").value)
     claim = (
-        f"No bounds could be read; training uses lr_max = {high}, the candidate with the lowest "
-        f"loss, and lr_min = {low}, the one below it."
+        f"{whole} images, {official} of them for training, in {classes} classes of {each}; this run "
+        f"trains on {train}, validates on {validation} and tests on {test}."
     )
-    if source != LOWEST:
-        where = RANGES[source]
-        claim = f"The loss starts to fall at lr_min = {low} and slows at lr_max = {high}, read from {where}."
-    outcome: Outcome = "cannot-tell" if source == LOWEST else "answered"
-    return Verdict("4.2", outcome, claim, [fact_of(f"lr_{n}") for n in ("min", "max", "source")])
+    return Verdict("4.1", "answered", claim, [fact_of("images", part=part) for part in parts])
 
 
-def _unread(facts: Facts, curve: str, name: str) -> str:
-    """Return why not everything could be read from a curve; "" where it could."""
-    reason = facts.get(curve, about="reason").value
-    return f"Not everything could be read from {name}: {reason}." if reason else ""
-
-
-def _range_test(facts: Facts, test: str) -> str:
-    """Return what a range test shows that the verdict does not rest on, or why it shows nothing."""
-    unread = _unread(facts, test, RANGES[test])
-    if unread or test == facts.get("lr_source").value:
-        return unread
-    low, high = (estimate(facts.get(test, place=place), "log") for place in ("low", "high"))
-    return f"From {RANGES[test]} the bounds would be {low} and {high}."
+def _rates(record: Record) -> Verdict:
+    facts, lasts = record.facts, {"candidates": "range_epochs", "ramp": "ramp_epochs"}
+    low, high = (value(facts.get(name), "log") for name in ("lr_min", "lr_max"))
+    source = str(facts.get("lr_source").value)
+    evidence = [fact_of(f"lr_{name}") for name in ("min", "max", "source")]
+    if source == LOWEST:
+        claim = (
+            f"No bounds could be read off either curve; training uses {high}, the candidate with "
+            f"the lowest loss, and {low}, the one below it."
+        )
+        return Verdict("4.2", "cannot-tell", claim, evidence)
+    claim = (
+        f"lr_min = {low}, where the loss starts to fall; lr_max = {high}, where it levels off "
+        f"({RANGES[source]}, {words.length(record, lasts[source])})."
+    )
+    return Verdict("4.2", "answered", claim, evidence, "yes")
 
 
 def _cyclical_rate(record: Record) -> Verdict:
-    if "cyclical_rate" not in record.config["policies"]:
+    facts, policy = record.facts, "cyclical_rate"
+    if not words.trained(record, [policy]):
         return Verdict("4.3", "not-run", "The cyclical learning rate was not part of this run.")
-    right = estimate(record.facts.get("test_accuracy", policy="cyclical_rate"), "percent")
-    return Verdict(
-        "4.3",
-        "answered",
-        f"After {counted(record.config['epochs'], 'epoch')} with the cyclical learning rate the "
-        f"network classifies {right} of the test images correctly.",
-        [
-            fact_of(n, policy="cyclical_rate")
-            for n in ("test_accuracy", "best_accuracy", "final_loss")
-        ],
+    measures = ("test_accuracy", "best_accuracy", "train_loss", "final_loss", "learned")
+    evidence = [fact_of(measure, policy=policy) for measure in measures]
+    right = estimate(facts.get("test_accuracy", policy=policy), "percent")
+    if not words.learned(facts, policy):
+        claim = (
+            f"It did not learn: after {words.length(record)} {right} of the test images are right; "
+            f"{words.guessing(facts)}."
+        )
+        return Verdict("4.3", "did-not-learn", claim, evidence)
+    claim = (
+        f"It learns: after {words.length(record)} the network classifies {right} of the test images "
+        "correctly."
     )
+    return Verdict("4.3", "answered", claim, evidence, "yes")
 
 
 def _batch_sizes(facts: Facts) -> Verdict:
-    rises, falls = (facts.get(f"batch_{b}", place="steepest").value is not None for b in BUDGETS)
-    unknown = "no trend could be determined"
-    epochs = "the loss rises with the batch size" if rises else unknown
-    updates = "it falls, as over the learning rate" if falls else unknown
-    outcome: Outcome = "answered" if rises or falls else "cannot-tell"
-    claim = f"{'No: at' if rises else 'At'} equal epochs {epochs}; at equal updates {updates}."
-    evidence = [fact_of(f"batch_{budget}", place="steepest") for budget in BUDGETS]
-    return Verdict("4.4", outcome, claim, evidence)
+    """Judge the test at lr_min, as assigned; where it shows nothing, that at a rate that learns."""
+    tests = words.equal_epochs(facts)
+    if not tests:
+        return Verdict("4.4", "not-run", "No test at equal epochs was part of this run.")
+    evidence = [fact_of("batch_change", test=test) for test in tests]
+    shown = next((test for test in tests if words.trend(facts, test)), None)
+    if shown is None:
+        claim = "At equal epochs no trend of the loss over the batch size stands out of the noise."
+        return Verdict("4.4", "cannot-tell", claim, evidence)
+    rate = f" at the rate {value(facts.get('policy_rate'), 'log')}" * (shown != "batch_epochs")
+    if words.trend(facts, shown) > 0:
+        claim = (
+            f"No, the reverse: larger batches end at a higher loss{rate} "
+            f"({words.ends(facts, shown)}), because equal epochs give them fewer updates."
+        )
+        return Verdict("4.4", "answered", claim, evidence, "no")
+    claim = (
+        f"Yes: the training loss falls with the batch size{rate} ({words.ends(facts, shown)}), as "
+        "it falls with the learning rate."
+    )
+    return Verdict("4.4", "answered", claim, evidence, "yes")
 
 
 def _batch_bounds(facts: Facts) -> Verdict:
     bounds, sources = [], []
     for name, edge in (("min", "smallest"), ("max", "largest")):
         sources.append(facts.get(f"batch_{name}_source").value)
-        how = f"the {edge} size tried" if sources[-1] == "edge" else "read at equal epochs"
-        bounds.append(f"b_{name} is {estimate(facts.get(f'batch_{name}'), 'log')}, {how}")
-    return Verdict(
-        "4.5",
-        "answered" if "read" in sources else "cannot-tell",
-        f"{'; '.join(bounds)}; an algorithm that finds both is drawn as a block diagram.",
-        [fact_of(f"batch_{name}") for name in ("min", "max", "min_source", "max_source")],
-    )
-
-
-def _noise(facts: Facts) -> str:
-    before, after = (estimate(facts.get("noise_scale", when=w), "log") for w in ("before", "after"))
-    return (
-        f"The gradient noise scale, beyond which larger batches hardly save updates, is {before} "
-        f"images before training and {after} after it."
-    )
+        how = f"{edge} size tried" if sources[-1] == "edge" else "read off the curve"
+        bounds.append(f"b_{name} = {value(facts.get(f'batch_{name}'), 'log')} ({how})")
+    best = facts.get("auto_recommended")
+    advice = "no size" if best.value is None else value(best, "log")
+    known = "read" in sources or best.value is not None
+    outcome: Outcome = "answered" if known else "cannot-tell"
+    claim = f"{listed(bounds)}; the algorithm below, run on this network, recommends {advice}."
+    evidence = [
+        *(fact_of(f"batch_{name}") for name in ("min", "max", "min_source", "max_source")),
+        *(fact_of(f"auto_{name}") for name in ("min", "max", "recommended")),
+    ]
+    return Verdict("4.5", outcome, claim, evidence, "yes" if known else "")
 
 
 def _grow_or_shrink(record: Record) -> Verdict:
-    if not _trained(record, BATCHES):
+    """Give the argument, then what the test shows beside it."""
+    facts = record.facts
+    if words.trained(record, BATCHES) != list(BATCHES):
         claim = "Growing and shrinking batch sizes were not both part of this run."
         return Verdict("4.6", "not-run", claim)
-    difference = record.facts.pair("difference", *BATCHES)
-    sign, seeds = direction(difference), counted(record.config["seeds"], "seed")
-    theory = "It should grow, so that noise decays as under a decaying rate"
-    if sign:
-        gap = estimate(difference if sign > 0 else -difference, "gap")
-        scored = "and growing scored" if sign > 0 else "yet at lr_min shrinking scored"
-        claim = f"{theory}; {scored} higher, by {gap} over {seeds}."
+    measures = ("test_accuracy", "learned", "updates")
+    evidence = [fact_of(m, policy=policy) for policy in BATCHES for m in measures]
+    if not all(words.learned(facts, policy) for policy in BATCHES):
+        claim = f"{ARGUMENT}; the test shows nothing, since {_unlearned(facts)}."
+        return Verdict("4.6", "did-not-learn", claim, evidence)
+    gap = facts.pair("difference", *BATCHES)
+    outcome, won = decide(gap, MATTERS["4.6"]), float(gap) > 0
+    decision: str = outcome
+    if outcome == "better":
+        decision = BATCHES[0] if won else BATCHES[1]
+        updates = [number(facts.value("updates", policy=policy)) for policy in BATCHES]
+        more, less = updates if won else updates[::-1]
+        who = "and they score" if won else "yet shrinking ones score"
+        margin = value(gap if won else -gap, "gap")
+        claim = f"{ARGUMENT}; {who} {margin} more, with {more} updates against {less}."
+    elif outcome == "no-difference":
+        claim = f"{ARGUMENT}; in accuracy the two do not differ by {words.limit('4.6')} or more."
     else:
-        gap = estimate(difference, "points")
-        claim = f"{theory}; which scores higher could not be determined: {gap} over {seeds}."
-    evidence = [fact_of("test_accuracy", policy=policy) for policy in BATCHES]
-    return Verdict("4.6", "better" if sign else "cannot-tell", claim, evidence)
+        decision, seeds = "", counted(record.config["seeds"], "seed")
+        claim = f"{ARGUMENT}; which of the two scores higher, {seeds} could not decide."
+    return Verdict("4.6", outcome, claim, evidence, decision)
 
 
-def _updates(facts: Facts) -> str:
-    """Say how the theory fares, and what the two policies of the batch size differ in."""
-    sign = direction(facts.pair("difference", *BATCHES))
-    verb = {1: "agrees with", -1: "does not refute", 0: "does not decide about"}[sign]
-    grow, shrink = (number(facts.value("updates", policy=policy)) for policy in BATCHES)
-    low, used, high = (digits(facts.value(f"batch_{name}")) for name in ("min", "used", "max"))
-    cut = "" if used == high else ", a tenth of the images and below b_max"
-    guess = number(100 / facts.value("images", part="classes"))
-    return (
-        f"This {verb} the theory that the batch size should grow, as the counterpart of a decaying "
-        f"learning rate. Both move between b_min = {low} and {used}{cut}. For the same images the "
-        f"growing one makes {grow} updates and the shrinking one {shrink}, all at lr_min. Guessing "
-        f"would classify {guess} % correctly."
-    )
+def _unlearned(facts: Facts) -> str:
+    """Return which of growing and shrinking learned nothing, and in how many updates."""
+    updates = {p: number(facts.value("updates", policy=p)) for p in BATCHES}
+    failed = [policy for policy in BATCHES if not words.learned(facts, policy)]
+    if len(failed) == len(BATCHES):
+        return f"neither learned ({listed(updates.values())} updates)"
+    return f"{POLICY[failed[0]].long} ({updates[failed[0]]} updates) did not learn"
 
 
 def _best(record: Record) -> Verdict:
-    """Compare the cyclical policies; the validation set chooses which is compared with the rest."""
-    facts, policies = record.facts, _trained(record, CYCLICAL)
-    if not policies:
+    """Compare the cyclical policies that have learned, and name those that have not."""
+    facts, policies = record.facts, words.trained(record, CYCLICAL)
+    if len(policies) < 2:
         claim = "Fewer than two cyclical policies were part of this run: nothing to compare."
         return Verdict("4.7", "not-run", claim)
-    leader = max(policies, key=lambda policy: facts.value("best_accuracy", policy=policy))
-    rivals = [policy for policy in policies if policy != leader]
-    ahead = [direction(facts.pair("difference", leader, policy)) > 0 for policy in rivals]
-    level = [POLICY[p].long for p, clear in zip(rivals, ahead, strict=True) if not clear]
-    seeds, name = counted(record.config["seeds"], "seed"), POLICY[leader].long
-    right = value(facts.get("test_accuracy", policy=leader), "percent")
-    if level:
-        claim = f"Which is best could not be determined from {seeds}: {name} leads, but not clearly over {listed(level, 'or')}."
-    else:
-        beaten = listed(POLICY[policy].long for policy in rivals)
-        claim = f"{sentence(name)} is best: it classifies {right} of the test images correctly, clearly more than {beaten}."
-    measures = ("best_accuracy", "test_accuracy")
+    measures = ("test_accuracy", "best_accuracy", "learned")
     evidence = [fact_of(measure, policy=policy) for policy in policies for measure in measures]
-    return Verdict("4.7", "cannot-tell" if level else "better", claim, evidence)
+    able = [policy for policy in policies if words.learned(facts, policy)]
+    failed = listed(POLICY[policy].long for policy in policies if policy not in able)
+    if len(able) < 2:
+        claim = _nothing_to_compare(facts, able, failed)
+        return Verdict("4.7", "did-not-learn", claim, evidence)
+    leader = max(able, key=lambda policy: facts.value("test_accuracy", policy=policy))
+    rivals = [policy for policy in able if policy != leader]
+    outcomes: dict[str, Outcome] = {
+        p: decide(facts.pair("difference", leader, p), MATTERS["4.7"]) for p in rivals
+    }
+    weakest: tuple[Outcome, ...] = ("cannot-tell", "no-difference", "better")
+    outcome: Outcome = next(one for one in weakest if one in outcomes.values())
+    claim = _ranking(record, leader, outcomes, outcome)
+    claim += f"; {failed} did not learn." if failed else "."
+    decision = {"better": leader, "no-difference": "no-difference"}.get(outcome, "")
+    return Verdict("4.7", outcome, claim, evidence, decision)
 
 
-def _clear(record: Record) -> str:
-    """Name the best of all policies on the validation set, and what the test set decides."""
-    facts, policies = record.facts, record.config["policies"]
-    best = max(policies, key=lambda policy: facts.value("best_accuracy", policy=policy))
-    accuracy = value(facts.get("best_accuracy", policy=best), "percent")
-    beaten: dict[str, list[str]] = {}
-    pairs = list(combinations(policies, 2))
-    for first, second in pairs:
-        sign = direction(facts.pair("difference", first, second))
-        if sign:
-            better, worse = (first, second) if sign > 0 else (second, first)
-            beaten.setdefault(POLICY[better].long, []).append(POLICY[worse].long)
-    clear = "; ".join(
-        f"{better} is better than {listed(worse)}" for better, worse in beaten.items()
-    )
-    left = len(pairs) - sum(map(len, beaten.values()))
-    said = [
-        f"Of all policies, {POLICY[best].long} has the highest validation accuracy, {accuracy}.",
-        f"On the test set {clear}." if clear else "",
-        f"{left} of {counted(len(pairs), 'difference')} could not be distinguished from zero.",
-    ]
-    return " ".join(filter(None, said if pairs else said[:1]))
+def _nothing_to_compare(facts: Facts, able: Sequence[str], failed: str) -> str:
+    if not able:
+        return f"None: {failed} did not learn ({words.guessing(facts)})."
+    name, right = sentence(POLICY[able[0]].long), words.right(facts, able[0])
+    return f"{name} alone learned, {right} correct; {failed} did not learn, so nothing is compared."
+
+
+def _ranking(record: Record, leader: str, outcomes: Mapping[str, Outcome], outcome: Outcome) -> str:
+    """Return how the leading policy stands to its rivals, without full stop."""
+    facts = record.facts
+    name, right = sentence(POLICY[leader].long), words.right(facts, leader)
+    level = listed((POLICY[p].long for p, o in outcomes.items() if o == outcome), "or")
+    if outcome == "better":
+        gaps = {p: value(facts.pair("difference", leader, p), "gap") for p in outcomes}
+        more = listed(f"{gap} more than {POLICY[p].long}" for p, gap in gaps.items())
+        return f"{name} is best: {right} correct, {more}"
+    if outcome == "no-difference":
+        return (
+            f"{name}, {right} correct, is not better than {level} by {words.limit('4.7')} or more"
+        )
+    seeds = counted(record.config["seeds"], "seed")
+    return f"{name} leads, {right} correct, but {seeds} could not tell it from {level}"

@@ -1,42 +1,34 @@
 """Figures of the range tests: loss over learning rate, loss over batch size."""
 
 import math
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from firstlight import stats
-from firstlight.plotting.marks import legend_below, log_axis, thinned, ticks_at, whisker
-from firstlight.plotting.style import COLORS, INK, Plot, new_figure
+from firstlight.plotting.marks import legend_above, log_axis, reference, thinned, ticks_at
+from firstlight.plotting.style import COLORS, INK, MUTED, Plot, new_figure
 from firstlight.record import Fact, Record
-from firstlight.studies.cyclical.labels import BUDGETS, LOWEST, PLACES, RANGES
-from firstlight.text import counted, digits, estimate, listed, number
+from firstlight.studies.cyclical.labels import BATCH_TESTS, LOWEST, PLACES, RANGES
+from firstlight.studies.cyclical.words import loss_of_guessing
+from firstlight.text import counted, digits, estimate, listed, number, sentence
 from firstlight.types import Floats
 
 CURVE = COLORS[5]
 """Color of what was measured."""
+STEEPEST = {"color": COLORS[3], "marker": "v", "markersize": 9, "markeredgecolor": "white"}
+BEST = {"color": COLORS[2], "marker": "*", "markersize": 12, "markeredgecolor": "white"}
 
-MARKED = {
-    "steepest": (COLORS[3], "v", 12),
-    "minimum": (COLORS[2], "D", 7),
-    "valley": (COLORS[4], "P", 7),
-}
-"""Places marked on a curve of the learning rate, the largest mark first, since steepest and valley may
-lie on each other: color, mark, size."""
-
-Bound = tuple[str, Fact]
-"""A bound's name and place."""
+Bounds = tuple[Fact, Fact]
+"""The lower and the upper bound, as far as they are known."""
 
 
 def losses_of(record: Record, name: str) -> tuple[Floats, Floats]:
     """Return values and losses, shape (repeat, value), of one range test."""
-    return record.data[f"{name}_values"].values, record.data[f"{name}_losses"].values
-
-
-def _means(losses: Floats) -> list[Fact]:
-    """Return the mean of each column with its interval; None where a loss is not finite."""
-    return [stats.mean(x) if np.isfinite(x).all() else Fact(None, n=len(x)) for x in losses.T]
+    values, losses = (record.arrays.get(f"{name}_{what}").values for what in ("values", "losses"))
+    return values, losses
 
 
 def smoothed(values: Floats) -> Floats:
@@ -70,64 +62,84 @@ def frame(record: Record) -> tuple[float, float]:
     levels = [float(np.median(level)) for level in first if np.isfinite(level).all()]
     start, least = max(levels, default=float(known.max())), float(known.min())
     room = max(0.4 * (start - least), 0.1 * abs(start))
-    shown = [f for f in _means(losses_of(record, "candidates")[1]) if _below(f, start + room)]
-    ends = [end for f in shown for end in (f.low, f.high) if end is not None]
-    bottom, top = min([least, *ends]), max([float(known.max()), *ends])
+    points = losses_of(record, "candidates")[1]
+    shown = points[np.isfinite(points) & (points <= start + room)]
+    bottom, top = min([least, *shown]), max([float(known.max()), *shown])
     return max(bottom - 0.1 * room, least - room), min(top + 0.1 * room, start + room)
-
-
-def _below(mean: Fact, top: float) -> bool:
-    return mean.value is not None and float(mean) <= top
 
 
 def draw_rates(record: Record) -> Figure:
     """Draw the loss over the learning rate: the candidates, and beside them the ramp."""
-    figure, axes = new_figure("full", 4.1, 1, 2, record=record, sharey=True)
+    figure, axes = new_figure("full", 2.9, 1, 2, record=record, sharey=True)
     bottom, top = frame(record)
     for ax, test in zip(axes, RANGES, strict=True):
         values, losses = losses_of(record, test)
-        _draw_bounds(ax, _rate_bounds(record, test))
+        _draw_bounds(ax, _rate_bounds(record, test), (PLACES["low"], PLACES["high"]))
         draw = _draw_ramp if test == "ramp" else _draw_points
-        _draw_places(ax, record, test, values, np.minimum(draw(ax, values, losses, top), top))
+        _draw_steepest(
+            ax, record.facts.get(test, place="steepest"), values, draw(ax, values, losses, top)
+        )
         _draw_lost(ax, values, losses)
         log_axis(ax.xaxis)
         ax.set_xlabel("Learning rate")
-        legend_below(ax)
     count = len(losses_of(record, "candidates")[0])
     how = "a run each" if record.config["range_mode"] == "runs" else "plateaus of one run"
-    axes[0].set(title=f"{count} candidates: {how}", ylabel="Training loss (nats)")
-    axes[0].set_ylim(bottom, top)
-    axes[1].set_title("Ramp: the rate grows at every update")
+    axes[0].set_title(f"{count} candidates: {how}", pad=20)
+    axes[0].set(ylabel="Training loss (nats)", ylim=(bottom, top))
+    axes[1].set_title("Ramp: the rate grows at every update", pad=20)
+    legend_above(figure, *_once(axes), columns=6)
     return figure
 
 
+def _once(axes: Iterable[Any]) -> tuple[list[Any], list[str]]:
+    """Return the legend's entries of all panels, each name once."""
+    entries: dict[str, Any] = {}
+    for ax in axes:
+        for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
+            entries.setdefault(name, handle)
+    return list(entries.values()), list(entries)
+
+
 def _draw_points(ax: Any, values: Floats, losses: Floats, top: float = np.inf) -> Floats:
-    """Draw mean and interval at each value, joined by a line; return the means."""
+    """Draw the mean at each value, joined as far as it is inside, and each repeat; return the means."""
     mean: Floats = losses.mean(axis=0)
-    ax.plot(values, mean, color=CURVE, linewidth=1, alpha=0.6)
-    high = np.isfinite(mean) & (mean > top)
+    inside = np.isfinite(mean) & (mean <= top)
+    for part in _runs(inside):
+        look = {"color": CURVE, "linewidth": 1, "marker": "o", "markersize": 5}
+        ax.plot(values[part], mean[part], label="mean", **look)
+    if len(losses) > 1:
+        each = np.where(losses <= top, losses, np.nan).T
+        ax.plot(values, each, "_", color=MUTED, markersize=7, label="one repeat")
+    high = np.isfinite(mean) & ~inside
     _draw_above(ax, values[high], marker="^", color=CURVE, markerfacecolor="white", markersize=6)
-    for value, fact in zip(values, _means(losses), strict=True):
-        if _below(fact, top):
-            whisker(ax, fact, value, vertical=True, color=CURVE)
-    return mean
+    return np.where(inside, mean, np.nan)
+
+
+def _runs(inside: Any) -> Iterator[slice]:
+    """Yield the stretches of neighbors that are all inside."""
+    for key, group in groupby(range(len(inside)), lambda at: bool(inside[at])):
+        places = list(group)
+        if key:
+            yield slice(places[0], places[-1] + 1)
 
 
 def _draw_above(ax: Any, values: Floats, **style: Any) -> None:
     """Draw marks at the upper edge of a panel."""
-    height = np.full(len(values), 0.975)
+    height = np.full(len(values), 0.97)
     ax.plot(values, height, transform=ax.get_xaxis_transform(), ls="none", zorder=3, **style)
 
 
 def _draw_ramp(ax: Any, values: Floats, losses: Floats, top: float) -> Floats:
-    """Draw every step thinly and the smoothed line; return the latter, not finite at the end."""
+    """Draw every step thinly and the smoothed line, inside the frame; return the latter."""
     mean, lost = losses.mean(axis=0), ~np.isfinite(losses).all(axis=0)
     known = int(np.argmax(lost)) if lost.any() else len(values)  # before a repeat diverges
     curve = np.full(len(values), np.nan)
     if known:
         curve[:known] = smoothed(np.minimum(mean[:known], 2 * abs(top)))
+        curve[curve > top] = np.nan
         shown = thinned(known)
-        ax.plot(values[shown], mean[shown], color=CURVE, lw=0.5, alpha=0.55)
+        each = np.where(mean[shown] <= top, mean[shown], np.nan)
+        ax.plot(values[shown], each, color=CURVE, lw=0.5, alpha=0.55)
         ax.plot(values[shown], curve[shown], color=INK, linewidth=1.8)
     return curve
 
@@ -138,77 +150,93 @@ def _draw_lost(ax: Any, values: Floats, losses: Floats) -> None:
     _draw_above(ax, lost, marker="X", color=COLORS[1], markersize=7)
 
 
-def _draw_places(ax: Any, record: Record, test: str, values: Floats, curve: Floats) -> None:
-    """Mark steepest, minimum and valley on the curve."""
+def _draw_steepest(ax: Any, place: Fact, values: Floats, curve: Floats) -> None:
+    """Mark where the curve falls fastest."""
     known = np.isfinite(curve)
-    for place, (color, marker, size) in MARKED.items():
-        fact = record.facts.get(test, place=place)
-        if fact.value is None or not known.any():
-            continue
-        at = float(fact)
+    if place.value is not None and known.any():
+        at = float(place)
         y = np.interp(np.log(at), np.log(values[known]), curve[known])
-        ax.plot(at, y, marker, color=color, markersize=size, markeredgecolor="white", zorder=4,
-                linestyle="none", label=f"{PLACES[place]}: {digits(at)}")  # fmt: skip
+        name = PLACES["steepest"]
+        ax.plot(at, y, linestyle="none", zorder=4, label=name, **STEEPEST)
 
 
-def _rate_bounds(record: Record, test: str) -> tuple[Bound, Bound]:
+def _rate_bounds(record: Record, test: str) -> Bounds:
     """Return both bounds as this panel has them: those that are used, or what was read here."""
     facts, source = record.facts, record.facts.get("lr_source").value
     if source == test or (source == LOWEST and test == "candidates"):
-        return ("lr_min", facts.get("lr_min")), ("lr_max", facts.get("lr_max"))
-    return _read(record, test)
+        return facts.get("lr_min"), facts.get("lr_max")
+    return facts.get(test, place="low"), facts.get(test, place="high")
 
 
-def _read(record: Record, name: str) -> tuple[Bound, Bound]:
-    low, high = (record.facts.get(name, place=place) for place in ("low", "high"))
-    return (PLACES["low"], low), (PLACES["high"], high)
-
-
-def _draw_bounds(ax: Any, bounds: tuple[Bound, Bound]) -> None:
-    """Draw both bounds as upright lines, and shade their intervals."""
-    for (name, fact), color, dashes in zip(bounds, COLORS, ("-", (0, (5, 2))), strict=False):
+def _draw_bounds(ax: Any, bounds: Bounds, names: tuple[str, str]) -> None:
+    """Draw both bounds as upright lines with their values above, and shade their intervals."""
+    looks = zip(bounds, names, COLORS, ("-", (0, (5, 2))), ("right", "left"), strict=False)
+    for fact, name, color, dashes, side in looks:
         if fact.value is None:
             continue
         if fact.low is not None and fact.high is not None:
             ax.axvspan(fact.low, fact.high, color=color, alpha=0.13, linewidth=0)
-        label = f"{name}: {digits(float(fact))}"
-        ax.axvline(float(fact), color=color, linestyle=dashes, linewidth=1.4, label=label)
+        ax.axvline(float(fact), color=color, linestyle=dashes, linewidth=1.4, label=name)
+        above = {"transform": ax.get_xaxis_transform(), "ha": side, "va": "bottom", "size": 8}
+        ax.text(float(fact), 1.01, digits(float(fact)), color=color, **above)
+
+
+def tests_of(record: Record) -> list[str]:
+    """Return the batch-size tests that were part of the run."""
+    return [test for test in BATCH_TESTS if record.facts.has(test)]
 
 
 def draw_sizes(record: Record) -> Figure:
-    """Draw the loss over the batch size: at equal epochs, and at equal updates."""
-    figure, axes = new_figure("full", 3.9, 1, 2, record=record)
-    for ax, budget in zip(axes, BUDGETS, strict=True):
-        values, losses = losses_of(record, f"batch_{budget}")
+    """Draw the loss over the batch size: a panel for each test, and one for the algorithm of 4.5."""
+    tests, facts = [*tests_of(record), "auto"], record.facts
+    figure, axes = new_figure("full", 2.75, 1, len(tests), record=record, sharey=True)
+    guess, source = loss_of_guessing(facts), facts.get("batch_source").value
+    for ax, test in zip(axes, tests, strict=True):
+        values, losses = losses_of(record, test)
         ax.set_xscale("log", base=2)
-        epochs = budget == "epochs"
-        _draw_bounds(ax, _size_bounds(record) if epochs else _read(record, "batch_updates"))
-        _draw_points(ax, values, losses)
+        if test in ("auto", source):
+            start = "auto" if test == "auto" else "batch"
+            bounds = facts.get(f"{start}_min"), facts.get(f"{start}_max")
+            _draw_bounds(ax, bounds, ("b_min", "b_max"))
+        reference(ax, guess)
+        means = _draw_points(ax, values, losses)
         _draw_lost(ax, values, losses)
+        if test == "auto":
+            _draw_recommended(ax, facts.get("auto_recommended"), values, means)
         ticks_at(ax.xaxis, values)
-        ax.tick_params(axis="x", labelrotation=90 if len(values) > 7 else 0)
-        each = number(record.config[f"batch_{budget}"])
-        ax.set(xlabel="Batch size (images)", ylabel="Training loss (nats)")
-        ax.set_title(f"Equal {budget}: {each} for each size")
-        legend_below(ax, 1, gap=0.25)
+        ax.tick_params(axis="x", labelrotation=90 if len(tests) * len(values) > 10 else 0)
+        ax.set_xlabel("Batch size (images)")
+        ax.set_title(_sizes_title(record, test), pad=20)
+    axes[0].text(0.5, guess, "guessing", transform=axes[0].get_yaxis_transform(), size=8,
+                 va="bottom", ha="center", color=MUTED)  # fmt: skip
+    axes[0].set_ylabel("Training loss (nats)")
+    legend_above(figure, *_once(axes), columns=6)
     return figure
 
 
-def _size_bounds(record: Record) -> tuple[Bound, Bound]:
-    """Return b_min and b_max, and whether they are an edge only."""
-
-    def bound(end: str) -> Bound:
-        edge = record.facts.get(f"batch_{end}_source").value == "edge"
-        return f"b_{end}" + " (edge of the sizes tried)" * edge, record.facts.get(f"batch_{end}")
-
-    return bound("min"), bound("max")
+def _draw_recommended(ax: Any, best: Fact, values: Floats, means: Floats) -> None:
+    """Mark the size that the algorithm recommends."""
+    if best.value is not None:
+        at = int(np.argmin(np.abs(values - float(best))))
+        ax.plot(values[at], means[at], linestyle="none", zorder=4, label="recommended", **BEST)
 
 
-def _repeats(record: Record) -> str:
-    n = int(record.config["range_repeats"])
-    if n == 1:
-        return "One repeat, so no interval."
-    return f"Mean over {counted(n, 'repeat')} with 95 % interval (Student’s t)."
+def _sizes_title(record: Record, test: str) -> str:
+    rate = record.facts.value("lr_min" if test == "batch_epochs" else "policy_rate")
+    if test == "auto":
+        return f"Algorithm of 4.5\nrate {digits(rate)}"
+    unit = "update" if test == "batch_updates" else "epoch"
+    return f"{counted(record.config[f'batch_{unit}s'], unit)} each\nrate {digits(rate)}"
+
+
+def _repeats(record: Record, name: str) -> str:
+    n = int(record.config[name])
+    return "One repeat." if n == 1 else f"Dots: mean over {counted(n, 'repeat')}; dashes: each."
+
+
+def _shaded(facts: Iterable[Fact]) -> str:
+    """Return the caption's sentence on shading, where there is any."""
+    return " Shaded: 95 % intervals." * any(fact.low is not None for fact in facts)
 
 
 def _lost(record: Record, names: dict[str, str]) -> str:
@@ -232,11 +260,11 @@ def _rates_caption(record: Record) -> str:
     part = "last quarter of a run" if runs else "second half of a plateau"
     mean = losses_of(record, "candidates")[1].mean(axis=0)
     above = (mean[np.isfinite(mean)] > frame(record)[1]).any()
+    bounds = [fact for test in RANGES for fact in _rate_bounds(record, test)]
     return (
-        f"Training loss over the learning rate, batches of {number(record.config['batch_size'])}. "
-        f"Left: the mean loss over the {part}. {_repeats(record)} Right: thin, the loss of each "
-        "batch before its update; thick, smoothed to both sides for the eye (Gaussian, 2 % of the "
-        "steps). Shaded: 95 % intervals of the bounds."
+        f"Batches of {number(record.config['batch_size'])}. Left: mean loss over the {part}. "
+        f"{_repeats(record, 'range_repeats')} Right: thin, the loss before each update; thick, "
+        f"smoothed for the eye (Gaussian, 2 % of the steps).{_shaded(bounds)}"
         + " Arrows: losses above the frame." * bool(above)
         + _lost(record, {test: f"with {name}" for test, name in RANGES.items()})
     )
@@ -248,23 +276,25 @@ def _rates_alt(record: Record) -> str:
 
 
 def _sizes_caption(record: Record) -> str:
+    tests = tests_of(record)
+    bounds = [record.facts.get(f"{of}_{end}") for of in ("batch", "auto") for end in ("min", "max")]
     return (
-        "Training loss over the batch size at the fixed rate lr_min = "
-        f"{digits(record.facts.value('lr_min'))}: mean over the last quarter of a training’s updates. "
-        f"{_repeats(record)} The axes of the loss differ. Shaded: 95 % intervals of bounds that were read."
-        + _lost(record, {f"batch_{budget}": f"at equal {budget}" for budget in BUDGETS})
+        f"Training loss, {listed(BATCH_TESTS[test][0] for test in tests)}; last, the sizes that the "
+        "algorithm of 4.5 tried. Over the last quarter of a training’s updates. "
+        f"{_repeats(record, 'batch_repeats')}"
+        f"{_shaded(bounds)}" + _lost(record, {test: BATCH_TESTS[test][0] for test in tests})
     )
 
 
 def _sizes_alt(record: Record) -> str:
     ends = []
-    for budget in BUDGETS:
-        values, losses = losses_of(record, f"batch_{budget}")
+    for test in tests_of(record):
+        values, losses = losses_of(record, test)
         first, last = (
             f"{number(losses[:, i].mean(), 3)} with {digits(values[i])}" for i in (0, -1)
         )
-        ends.append(f"at equal {budget} {first} images, {last}")
-    return "Training loss over the batch size: " + "; ".join(ends) + "."
+        ends.append(f"{BATCH_TESTS[test][0]}: {first} images, {last}")
+    return f"Training loss over the batch size. {sentence('; '.join(ends))}."
 
 
 RATES = Plot("rate_range", draw_rates, _rates_caption, _rates_alt)

@@ -1,13 +1,14 @@
 """The trainings of the cyclical study: what each of them is given, and how it is done."""
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from itertools import accumulate, count
 from time import perf_counter
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,26 +18,29 @@ from torch.nn import functional
 from firstlight import seeds
 from firstlight.context import Context
 from firstlight.data import Dataset
-from firstlight.data.batches import Loader, shuffled
+from firstlight.data.batches import Loader, shuffled, slices
 from firstlight.data.split import Split, split, standardized
-from firstlight.models.minigooglenet import MiniGoogLeNet, resized
+from firstlight.models.minigooglenet import SIDE, MiniGoogLeNet, resized, scaled
 from firstlight.ranges.batch_range import batch_size
 from firstlight.ranges.lr_range import learning_rate
 from firstlight.ranges.noise_scale import gradient_noise_scale
+from firstlight.ranges.search import auto_batch_size
 from firstlight.ranges.trainable import ModelStep
+from firstlight.record import Fact
 from firstlight.record.store import TrialResult
-from firstlight.schedules.cycles import exp_range
+from firstlight.schedules.cycles import Toward, exp_range
 from firstlight.schedules.sampler import CyclicBatchSampler
 from firstlight.schedules.shapes import Schedule, constant
-from firstlight.studies.cyclical.config import CyclicalConfig, Policy
-from firstlight.studies.cyclical.labels import BATCHES, MEASURES
+from firstlight.studies.cyclical.bounds import updates_of
+from firstlight.studies.cyclical.config import BatchTest, CyclicalConfig, Policy
+from firstlight.studies.cyclical.labels import BATCHES, LITERAL, MEASURES
 from firstlight.train.acceleration import choose, use
-from firstlight.train.evaluation import evaluate
+from firstlight.train.evaluation import evaluate, recalibrated
 from firstlight.train.loop import fit
 from firstlight.types import Tick
 
 NOISE_SAMPLES, NOISE_DRAWS = 512, 4
-"""The gradient noise scale comes from this many batches of about this many images."""
+"""The gradient noise scale comes from this many draws of about this many images."""
 
 POINTS = 6
 """How often a training of fewer epochs is scored; a longer one is scored after each epoch."""
@@ -72,17 +76,32 @@ class BatchTrial:
 
     Args:
         config: the study's parameters.
-        budget: what is the same for every size.
+        test: the test that it belongs to; it says what is the same for every size.
         size: images in each update.
         rate: the learning rate.
         repeat: number of the repeat, from 0.
     """
 
     config: CyclicalConfig
-    budget: str
+    test: BatchTest
     size: int
     rate: float
     repeat: int
+
+
+@dataclass(frozen=True)
+class SearchTrial:
+    """The search for a batch size, ``auto_batch_size``.
+
+    Args:
+        config: the study's parameters.
+        rate: the learning rate.
+        sizes: the first size, and the largest allowed.
+    """
+
+    config: CyclicalConfig
+    rate: float
+    sizes: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -94,6 +113,7 @@ class PolicyTrial:
         policy: what moves, and how.
         index: number of the seed, from 0.
         rates: bounds of the learning rate.
+        fixed: the rate at which the batch size moves, but for the literal policies.
         sizes: bounds of the batch size.
     """
 
@@ -101,20 +121,22 @@ class PolicyTrial:
     policy: Policy
     index: int
     rates: tuple[float, float]
+    fixed: float
     sizes: tuple[int, int]
 
 
 @lru_cache(maxsize=1)
 def images(dataset: Dataset, config: CyclicalConfig, device: str) -> Split:
-    """Return the run's images, standardized, shape (n, 1, 32, 32); made once in each process."""
+    """Return the run's images, standardized, shape (n, 1, side, side); made once in each process."""
     parts = standardized(
         split(
             dataset, seed=config.seed, images=config.train_images,
             validation_share=config.validation_share, test_images=config.test_images, device=device,
         )
     )  # fmt: skip
+    side = scaled(SIDE, config.resolution)
     train, validation, test = (
-        (resized(x[:, None]), y) for x, y in (parts.train, parts.validation, parts.test)
+        (resized(x[:, None], side), y) for x, y in (parts.train, parts.validation, parts.test)
     )
     return Split(train, validation, test)
 
@@ -131,6 +153,7 @@ def network(config: CyclicalConfig, index: int, device: str = "cpu") -> MiniGoog
         seeds.torch_generator(config.seed, "weights", index),
         masks=seeds.torch_generator(config.seed, "masks", index, device=device),
         width=config.width,
+        resolution=config.resolution,
     )
     return model.to(device)
 
@@ -183,23 +206,55 @@ def range_trial(spec: RangeTrial, context: Context, tick: Tick) -> TrialResult:
     return result
 
 
-def batch_trial(spec: BatchTrial, context: Context, tick: Tick) -> TrialResult:
-    """Train with one batch size at a fixed rate; keep its loss."""
-    config, size = spec.config, spec.size
+def size_trial(spec: BatchTrial | SearchTrial, context: Context, tick: Tick) -> TrialResult:
+    """Train with one batch size at a fixed rate and keep its loss; or search for a batch size."""
+    config = spec.config
     data = images(context.images(), config, context.device).train
-    length: dict[str, Any] = {"updates": config.batch_updates}
-    updates = config.batch_updates
-    if spec.budget == "epochs":
-        length = {"epochs": config.batch_epochs}
-        updates = max(1, round(config.batch_epochs * len(data[0]) / size))
-    with _step(config, spec.repeat, spec.rate, updates, size, context) as step:
+    if isinstance(spec, SearchTrial):
+        return _search(spec, data, context, tick)
+    epochs: float | None = config.batch_epochs
+    updates: int | None = None
+    total = updates_of(config, spec.size, len(data[0]))
+    if spec.test == "batch_updates":
+        epochs, updates, total = None, config.batch_updates, config.batch_updates
+    with _step(config, spec.repeat, spec.rate, total, spec.size, context) as step:
         curve = batch_size(
-            step, data, lr=spec.rate, sizes=[size], micro_batch=min(config.micro_batch, size),
+            step, data, lr=spec.rate, sizes=[spec.size], epochs=epochs, updates=updates,
+            micro_batch=min(config.micro_batch, spec.size),
             seed=seeds.integer(config.seed, "batch size", spec.repeat),
-            progress=_count(tick, updates), **length,
+            progress=_count(tick, total),
         )  # fmt: skip
     result = TrialResult()
     result.facts.put("loss", float(curve.losses[0, 0]))
+    return result
+
+
+def _search(
+    spec: SearchTrial, data: tuple[Tensor, Tensor], context: Context, tick: Tick
+) -> TrialResult:
+    """Run the search; keep its curve, what it reads off it, and the steps that it took."""
+    config, (start, limit) = spec.config, spec.sizes
+    sizes = [start * 2**k for k in range(limit.bit_length()) if start * 2**k <= limit]
+    updates = config.batch_repeats * sum(updates_of(config, size, len(data[0])) for size in sizes)
+    with _step(config, 0, spec.rate, updates, start, context) as step:
+        done = auto_batch_size(
+            step, data, lr=spec.rate, start=start, limit=limit, epochs=config.batch_epochs,
+            micro_batch=min(config.micro_batch, start), repeats=config.batch_repeats,
+            noise_draws=NOISE_DRAWS, seed=seeds.integer(config.seed, "batch size"),
+            progress=_count(tick, updates),
+        )  # fmt: skip
+    result = TrialResult()
+    read = {
+        "min": done.low, "max": done.high, "recommended": Fact(done.recommended),
+        "noise_start": done.noise_at_start, "noise_end": done.noise_scale,
+        "verdict": Fact(done.verdict), "reason": Fact(done.reason),
+        "stopped": Fact(done.curve.stopped or ""),
+    }  # fmt: skip
+    for name, fact in read.items():
+        result.facts.put("search", json.dumps(asdict(fact)), part=name)
+    result.facts.put("trace", json.dumps(done.trace))
+    result.arrays.put("values", done.curve.values)
+    result.arrays.put("losses", done.curve.losses)
     return result
 
 
@@ -207,9 +262,10 @@ def plan(spec: PolicyTrial, n: int) -> tuple[list[Tensor], Schedule]:
     """Return the batches of a whole training under a policy, and its rate by images seen.
 
     ``fixed_low`` and ``fixed_high`` stay at a bound of the learning rate; ``cyclical_rate`` moves
-    between the bounds with a decaying amplitude; ``growing_batch`` and ``shrinking_batch`` move the
-    batch size at the lower rate, geometrically: the dips toward small batches, or the peaks toward
-    large ones, decay.
+    between the bounds. Growing and shrinking batches move the size, geometrically. From the first
+    turn on, halfway through the first cycle, the amplitude decays: of the peaks of the rate, of the
+    dips toward small batches, of the peaks toward large ones. Batches run over the ends of epochs;
+    less than half a batch left over at the very end joins the one before.
 
     Args:
         spec: the training.
@@ -218,22 +274,32 @@ def plan(spec: PolicyTrial, n: int) -> tuple[list[Tensor], Schedule]:
     config, policy, (low, high) = spec.config, spec.policy, spec.rates
     total = n * config.epochs
     cycle, final = total / config.cycles, config.final_amplitude
+    wave = partial(
+        exp_range, cycle_samples=cycle, total_samples=total, final=final, after=cycle / 2
+    )
     seed = seeds.integer(config.seed, "policy", spec.index)
-    rate: Schedule = constant(high if policy == "fixed_high" else low)
-    if policy == "cyclical_rate":
-        rate = exp_range(low, high, cycle, total_samples=total, final=final)
-    if policy in BATCHES:
-        sampler = CyclicBatchSampler(
-            n, *spec.sizes, cycle, total_samples=total, final=final, seed=seed,
-            toward="high" if policy == "growing_batch" else "low",
-        )  # fmt: skip
-        return [torch.tensor(batch) for _ in range(config.epochs) for batch in sampler], rate
-    draws = (seeds.generator(seed, "order", 0, epoch) for epoch in range(config.epochs))
-    return [batch for draw in draws for batch in shuffled(n, config.batch_size, draw)], rate
+    draws = [seeds.generator(seed, "order", 0, epoch) for epoch in range(config.epochs)]
+    if policy not in (*BATCHES, *LITERAL):
+        rate: Schedule = constant(high if policy == "fixed_high" else low)
+        if policy == "cyclical_rate":
+            rate = wave(low, high)
+        return [batch for draw in draws for batch in shuffled(n, config.batch_size, draw)], rate
+    toward: Toward = "high" if policy in ("growing_batch", "growing_literal") else "low"
+    schedule = wave(*spec.sizes, toward=toward, geometric=True)
+    sampler = CyclicBatchSampler(total, *spec.sizes, schedule=schedule, shuffle=False)
+    sizes = list(sampler.sizes(0))
+    if len(sizes) > 1 and 2 * sizes[-1] < sizes[-2]:
+        sizes[-2:] = [sizes[-2] + sizes[-1]]
+    order = torch.from_numpy(np.concatenate([draw.permutation(n) for draw in draws]))
+    rate = constant(low if policy in LITERAL else spec.fixed)
+    return [order[part] for part in slices(sizes)], rate
 
 
 def policy_trial(spec: PolicyTrial, context: Context, tick: Tick) -> TrialResult:
-    """Train under one policy; the validation set is scored on the way, the test set once."""
+    """Train under one policy; the validation set is scored on the way, the test set once.
+
+    The gradient noise scale is measured where the rate is cyclical: once a seed, before and after.
+    """
     config, device = spec.config, context.device
     parts = images(context.images(), config, device)
     order, rate = plan(spec, len(parts.train[0]))
@@ -254,53 +320,62 @@ def policy_trial(spec: PolicyTrial, context: Context, tick: Tick) -> TrialResult
             tick(seen[step], seen[-1])
         if step in scored:
             began = perf_counter()
-            rows.append(_scores(model, parts))
+            rows.append(_scores(model, parts, config))
             scoring += perf_counter() - began
 
     result = TrialResult()
-    facts, arrays = result.facts, result.arrays
-    facts.put("noise_scale", _noise(model, parts, config), when="before")
+    _put_noise(result, model, parts, spec, "before")
     began = perf_counter()
     fitted = fit(
         model, *parts.train, (batch.to(device) for batch in order), sgd(model, config, rate(0)),
         lambda step: rate(seen[step]), after_step=after_step, micro_batch=config.micro_batch,
         samples=seen[-1],
     )  # fmt: skip
-    facts.put("images_per_second", seen[-1] / (perf_counter() - began - scoring))
-    facts.put("noise_scale", _noise(model, parts, config), when="after")
-    test = evaluate(model, *parts.test)
-    facts.put("best_accuracy", max(row["validation_accuracy"] for row in rows))
-    facts.put("final_accuracy", rows[-1]["validation_accuracy"])
-    facts.put("final_loss", rows[-1]["validation_loss"])
-    facts.put("test_accuracy", test.accuracy)
-    facts.put("test_loss", test.loss)
-    facts.put("updates", len(order))
-    facts.put("fast_path", str(fitted.path))
-    arrays.put("curve", np.array([[row[name] for name in MEASURES] for row in rows]))
-    arrays.put("points", np.array([seen[step] for step in scored]))
-    arrays.put("samples", np.array(seen[:-1]))
-    arrays.put("sizes", np.diff(seen))
-    arrays.put("rates", np.array([rate(samples) for samples in seen[:-1]]))
-    arrays.put("step_losses", fitted.losses.cpu().numpy())
-    arrays.put("test_correct", test.correct.astype(np.uint8))
+    result.facts.put("images_per_second", seen[-1] / (perf_counter() - began - scoring))
+    result.facts.put("fast_path", str(fitted.path))
+    _put_noise(result, model, parts, spec, "after")
+    _put_test(result, model, parts, config)
+    for name, values in {
+        "curve": np.array([[row[name] for name in MEASURES] for row in rows]),
+        "points": np.array([seen[step] for step in scored]),
+        "samples": np.array(seen[:-1]),
+        "sizes": np.diff(seen),
+        "rates": np.array([rate(samples) for samples in seen[:-1]]),
+        "step_losses": fitted.losses.cpu().numpy(),
+    }.items():
+        result.arrays.put(name, values)
     return result
 
 
-def _scores(model: nn.Module, parts: Split) -> dict[str, float]:
+def _put_test(result: TrialResult, model: nn.Module, parts: Split, config: CyclicalConfig) -> None:
+    """Add the loss on the test images, and which of them are classified correctly."""
+    with recalibrated(model, parts.train[0][: config.calibration_images]):
+        test = evaluate(model, *parts.test)
+    result.facts.put("test_loss", test.loss)
+    result.arrays.put("test_correct", test.correct.astype(np.uint8))
+
+
+def _scores(model: nn.Module, parts: Split, config: CyclicalConfig) -> dict[str, float]:
     """Return loss and accuracy on the validation images and on as many training images."""
+    x, y = parts.train
     n = len(parts.validation[0])
-    sets = {"train": tuple(x[:n] for x in parts.train), "validation": parts.validation}
-    scores = {name: evaluate(model, *pair) for name, pair in sets.items()}
+    with recalibrated(model, x[: config.calibration_images]):
+        pairs = {"train": (x[:n], y[:n]), "validation": parts.validation}
+        scores = {name: evaluate(model, *pair) for name, pair in pairs.items()}
     losses = {f"{name}_loss": score.loss for name, score in scores.items()}
     return losses | {f"{name}_accuracy": score.accuracy for name, score in scores.items()}
 
 
-def _noise(model: nn.Module, parts: Split, config: CyclicalConfig) -> float:
-    """Return the gradient noise scale on the training images, NaN if it is not determined."""
-    small = config.micro_batch
+def _put_noise(
+    result: TrialResult, model: nn.Module, parts: Split, spec: PolicyTrial, when: str
+) -> None:
+    """Add the gradient noise scale on the training images, NaN if it is not determined."""
+    if spec.policy != "cyclical_rate":
+        return
+    small = spec.config.micro_batch
     big = max(2, min(NOISE_SAMPLES, len(parts.train[0])) // small) * small
     scale = gradient_noise_scale(
         model, functional.cross_entropy, parts.train,
-        small=small, big=big, draws=NOISE_DRAWS, seed=config.seed,
+        small=small, big=big, draws=NOISE_DRAWS, seed=spec.config.seed,
     ).scale  # fmt: skip
-    return math.nan if scale.value is None else float(scale)
+    result.facts.put("noise_scale", math.nan if scale.value is None else float(scale), when=when)

@@ -1,20 +1,27 @@
 """The answers to questions 2.2 and 2.3, computed from the record and from nothing else.
 
-They are for the run's first initialization. "Over 90 %" is claimed only where the whole interval
-lies above, and that leaky ReLU helped only where McNemar's test on the paired networks is
-significant at 5 %.
+They are for the run's first initialization and for all functions together, unless two functions
+contradict each other. What is decided is decided by the whole interval.
 """
 
 from collections.abc import Mapping
-from itertools import product
 
 from firstlight import stats
 from firstlight.record import Fact, Outcome, Record, Verdict, fact_of
 from firstlight.studies.dying_relu import labels
-from firstlight.studies.dying_relu.labels import ACTIVATIONS, DEFINITIONS, FUNCTIONS, INITS
-from firstlight.text import counted, estimate, listed, number, value
+from firstlight.studies.dying_relu.labels import ACTIVATIONS, DEFINITIONS, FUNCTIONS, INITS, MATTERS
+from firstlight.text import counted, interval, listed, number, value
 
 SHARE = f"{100 * labels.REPORTED:.0f} %"
+
+
+def scale(record: Record) -> str:
+    """Return how large the run was, in words."""
+    config = record.config
+    functions, networks = len(config["function"]), counted(config["simulations"], "network")
+    each = f" for each of {functions} functions" if functions > 1 else ""
+    points, epochs = counted(config["points"], "point"), counted(config["epochs"], "epoch")
+    return f"{networks}{each}, {points}, {epochs}"
 
 
 def answers(record: Record) -> list[Verdict]:
@@ -30,160 +37,157 @@ def answers(record: Record) -> list[Verdict]:
 
 def remarks(record: Record) -> dict[str, list[str]]:
     """Return what the page says below each verdict."""
-    collapse, leaky = [], []
-    if "relu" in record.config["activation"]:
-        others = [_other_init(record, init) for init in record.config["init"][1:]]
-        collapse = [_before_and_after(record), *others]
-    if "leaky-relu" in record.config["activation"]:
-        leaky = [_paired(record), _course(record)]
-    return {"2.2": collapse, "2.3": leaky}
+    there = record.config["activation"]
+    collapse = [_before_and_after(record)] if "relu" in there else []
+    return {"2.2": collapse, "2.3": [_paired(record)] if "leaky-relu" in there else []}
 
 
-def _shares(record: Record, measure: str, activation: str, init: str = "") -> dict[str, Fact]:
-    """Return function → the share of networks at the end."""
-    where = {"activation": activation, "init": init or record.config["init"][0]}
-    return {f: record.facts.get(measure, function=f, **where) for f in record.config["function"]}
+def _first(record: Record) -> str:
+    init: str = record.config["init"][0]
+    return init
 
 
-def _on_functions(shares: Mapping[str, Fact]) -> str:
-    """Return ``92.7 % on |x| and 92.9 % on x·sin(5x)``."""
-    return listed(f"{value(fact, 'percent')} on {FUNCTIONS[f]}" for f, fact in shares.items())
+def _share(record: Record, measure: str, activation: str) -> Fact:
+    """Return the share of all networks of an activation at the end."""
+    return record.facts.get(measure, activation=activation, init=_first(record))
 
 
-def _apart(fact: Fact, low: float | None, high: float | None) -> int:
-    """Return 1 or −1 where the fact's interval lies wholly above or below a range, else 0."""
-    if fact.low is None or fact.high is None or low is None or high is None:
+def _reached(share: Fact) -> int:
+    """Return 1 where a share is certainly close to what was reported or above, −1 below, else 0."""
+    least = labels.REPORTED - MATTERS["2.2"]
+    if share.low is None or share.high is None:
         return 0
-    return int(fact.low > high) - int(fact.high < low)
+    return int(share.low >= least) - int(share.high < least)
 
 
 def _collapse(record: Record) -> Verdict:
-    """Answer 2.2: what fraction collapsed, and is it over 90 %."""
-    shares = _shares(record, "collapsed", "relu")
-    signs = {f: _apart(fact, labels.REPORTED, labels.REPORTED) for f, fact in shares.items()}
-    networks = counted(record.config["simulations"], "network")
-    if len(set(signs.values())) == 1:
-        claim = {
-            1: f"Yes, over {SHARE} of the ReLU networks collapsed, as Lu et al. report",
-            -1: f"No, fewer than the reported {SHARE} of the ReLU networks collapsed",
-            0: f"Whether over {SHARE} collapsed could not be determined from {networks} per function",
-        }[next(iter(signs.values()))]
-        headline = f"{claim}: {_on_functions(shares)}."
+    """Answer 2.2: what fraction collapsed, and is it close to over 90 %."""
+    share, at = _share(record, "collapsed", "relu"), {"activation": "relu", "init": _first(record)}
+    each = {f: record.facts.get("collapsed", function=f, **at) for f in record.config["function"]}
+    sides = {_reached(fact) for fact in each.values()}
+    reached = _reached(share)
+    evidence = [fact_of(name, **at) for name in ("collapsed", "born_dead", "died_in_training")]
+    outcome: Outcome = "answered" if reached else "cannot-tell"
+    decision = {1: "yes", -1: "no", 0: ""}[reached]
+    networks, reported = f"{value(share, 'percent')} of the ReLU networks", "that Lu et al. report"
+    if {1, -1} <= sides:
+        outcome, decision = "answered", "depends"
+        headline = _by_function(each)
+    elif reached > 0:
+        word = "over" if stats.direction(_beyond(share)) > 0 else "close to"
+        headline = f"Yes: {networks} collapsed to a constant, {word} the {SHARE} {reported}."
+    elif reached < 0:
+        far = f"more than {_points('2.2')} below the {SHARE} {reported}"
+        headline = f"No: {networks} collapsed to a constant, {far}."
     else:
-        kinds = {1: f"over {SHARE} on", -1: "fewer on", 0: "undecided on"}
-        groups = {kind: [FUNCTIONS[f] for f in signs if signs[f] == kind] for kind in kinds}
-        parts = [f"{kinds[kind]} {listed(group)}" for kind, group in groups.items() if group]
-        headline = f"Whether over {SHARE} collapsed depends on the function: {'; '.join(parts)}."
-    evidence = [
-        fact_of(measure, function=f, activation="relu", init=record.config["init"][0])
-        for measure, f in product(("collapsed", "born_dead", "died_in_training"), shares)
-    ]
-    return Verdict("2.2", "answered" if any(signs.values()) else "cannot-tell", headline, evidence)
+        ends = interval(share, "percent")
+        headline = f"Could not be determined: {ends} of the ReLU networks collapse; Lu et al. report {SHARE}."
+    return Verdict("2.2", outcome, headline, evidence, decision)
+
+
+def _beyond(share: Fact) -> Fact:
+    """Return a share less the reported one."""
+    low, high = (None if e is None else e - labels.REPORTED for e in (share.low, share.high))
+    return Fact(float(share) - labels.REPORTED, low, high, share.n)
+
+
+def _by_function(each: Mapping[str, Fact]) -> str:
+    """Return the headline where functions contradict each other; it names the two extremes."""
+    least, most = min(each, key=lambda f: float(each[f])), max(each, key=lambda f: float(each[f]))
+    ends = " and ".join(f"{value(each[f], 'percent')} on {FUNCTIONS[f]}" for f in (least, most))
+    return f"It depends on the function: {ends} collapsed; Lu et al. report over {SHARE}."
+
+
+def _points(question: str) -> str:
+    return counted(100 * MATTERS[question], "point")
 
 
 def _before_and_after(record: Record) -> str:
     """Say how many networks were born dead, by theory too, and how many died in training."""
-    init, depth, width = record.config["init"][0], record.config["depth"], record.config["width"]
-    born = record.data["born_dead"].sel(activation="relu", init=init).values
-    pooled = estimate(stats.proportion(int(born.sum()), born.size), "percent")
-    exact, theory = record.data["theory_exact"], ""
-    if init in ("he", "xavier") and width == 2 and depth in exact.exact_depth:
-        theory = f" (by theory {100 * float(exact.sel(exact_depth=depth)):.1f} %)"
+    init = _first(record)
+    born = value(_share(record, "born_dead", "relu"), "percent")
+    died = value(_share(record, "died_in_training", "relu"), "percent")
+    exact = record.facts.find("born_dead_theory", init=init)
+    theory = f" (theory: {100 * float(exact):.1f} %)" if exact else ""
     return (
-        f"From {INITS[init]} initialization, {pooled} of all ReLU networks were born dead, before any "
-        f"training{theory}. A layer died in training in "
-        f"{_on_functions(_shares(record, 'died_in_training', 'relu'))}."
+        f"From {INITS[init]} initialization, {born} were born dead, before any training{theory}; in "
+        f"another {died} a layer died in training. Close means down to {_points('2.2')} below {SHARE}."
     )
 
 
-def _other_init(record: Record, init: str) -> str:
-    """Say what another initialization does to ReLU; its networks are others, so not in pairs."""
-    base, shares = _shares(record, "collapsed", "relu"), _shares(record, "collapsed", "relu", init)
-    signs = {_apart(fact, base[f].low, base[f].high) for f, fact in shares.items()}
-    unknown = "a difference could not be determined (the intervals overlap)"
-    claims = {-1: "fewer collapse", 1: "more collapse", 0: unknown}
-    claim = claims[signs.pop()] if len(signs) == 1 else "the answer depends on the function"
-    names = f"{INITS[init]} instead of {INITS[record.config['init'][0]]}"
-    return f"With {names} initialization {claim}: {_on_functions(shares)}."
+def _sign(record: Record, definition: str, **function: str) -> int | None:
+    """Return the sign of leaky − ReLU, 0 for no difference that matters, None for not known."""
+    change = record.facts.get("change", definition=definition, init=_first(record), **function)
+    outcome = stats.decide(change, MATTERS["2.3"])
+    return {"better": stats.direction(change), "no-difference": 0}.get(outcome)
+
+
+def _kind(record: Record, definition: str) -> str:
+    """Return how the leaky networks compare, by one definition, all functions together."""
+    each = {_sign(record, definition, function=f) for f in record.config["function"]}
+    if {1, -1} <= each:
+        return "mixed"
+    kinds = {-1: "fewer", 1: "more", 0: "as-many", None: "unknown"}
+    return kinds[_sign(record, definition)]
+
+
+CALLS: dict[str, tuple[Outcome, str, str]] = {
+    "fewer": ("better", "leaky-relu", "Yes"),
+    "more": ("better", "relu", "No"),
+    "as-many": ("no-difference", "no-difference", "It made no difference that matters"),
+    "unknown": ("cannot-tell", "", "Whether leaky ReLU helped could not be determined"),
+    "mixed": ("answered", "depends", "It depends on the function"),
+}
+"""How the leaky networks compare, by both definitions alike → outcome, decision, first words."""
+CLAUSES: dict[str, str] = {
+    "fewer": "fewer leaky networks are {}",
+    "more": "more leaky networks are {}",
+    "as-many": "as many are {}",
+    "unknown": "whether fewer are {} could not be determined",
+    "mixed": "whether fewer are {} depends on the function",
+}
 
 
 def _leaky(record: Record) -> Verdict:
     """Answer 2.3: did leaky ReLU help, by which definition."""
-    signs: dict[str, set[int]] = {definition: set() for definition in DEFINITIONS}
-    evidence = []
-    for definition, function in product(DEFINITIONS, record.config["function"]):
-        where = {"definition": definition, "function": function, "init": record.config["init"][0]}
-        decided = record.facts.value("mcnemar", **where) < 1 - stats.CONFIDENCE
-        change = record.facts.value("change", **where)
-        signs[definition].add(int(decided) * (int(change > 0) - int(change < 0)))
-        evidence += [fact_of("change", **where), fact_of("mcnemar", **where)]
-    outcome: Outcome = "answered"
-    if len(every := set().union(*signs.values())) == 1:
-        outcome = "cannot-tell" if every == {0} else "better"
-    kinds = {name: next(iter(s)) if len(s) == 1 else None for name, s in signs.items()}
-    return Verdict("2.3", outcome, _helped(record, kinds), evidence)
-
-
-def _helped(record: Record, kinds: Mapping[str, int | None]) -> str:
-    """Return whether leaky ReLU helped, from the sign by definition; None where it varies."""
-    flat = kinds["flat"]
-    if kinds["collapsed"] != flat:
-        words = {
-            -1: "fewer leaky networks are {}",
-            1: "more leaky networks are {}",
-            0: "whether fewer are {} could not be determined",
-            None: "whether fewer are {} depends on the function",
-        }
-        parts = (words[kind].format(DEFINITIONS[name]) for name, kind in kinds.items())
-        return f"It depends on the definition of collapse: {'; '.join(parts)}."
-    if not flat:
-        reason = "could not be determined" if flat == 0 else "depends on the function"
-        return f"Whether leaky ReLU helped {reason}, by either definition of collapse."
-    leaky, relu = (_range(_shares(record, "collapsed", a)) for a in ("leaky-relu", "relu"))
-    answer, words_flat = ("Yes", "fewer") if flat < 0 else ("No", "more")
-    return (
-        f"{answer}: after {counted(record.config['epochs'], 'epoch')} {leaky} of the leaky networks "
-        f"are constant, against {relu} with ReLU; {words_flat} are flat too."
+    kinds = {definition: _kind(record, definition) for definition in DEFINITIONS}
+    evidence = [fact_of("change", definition=d, init=_first(record)) for d in DEFINITIONS]
+    constant, flat = kinds["collapsed"], kinds["flat"]
+    if constant != flat:
+        parts = (CLAUSES[kind].format(DEFINITIONS[name]) for name, kind in kinds.items())
+        headline = f"It depends on the definition of collapse: {'; '.join(parts)}."
+        outcome: Outcome = "cannot-tell" if constant == "unknown" else "answered"
+        return Verdict(
+            "2.3", outcome, headline, evidence, "" if constant == "unknown" else "depends"
+        )
+    outcome, decision, words = CALLS[constant]
+    leaky, relu = (value(_share(record, "collapsed", a), "percent") for a in ("leaky-relu", "relu"))
+    headline = (
+        f"{words}: after {counted(record.config['epochs'], 'epoch')} {leaky} of the leaky networks are "
+        f"constant, against {relu} with ReLU"
     )
-
-
-def _range(shares: Mapping[str, Fact]) -> str:
-    """Return ``5.6 % to 13.5 %``, the smallest and the largest share over the functions."""
-    ends = min(shares.values(), key=float), max(shares.values(), key=float)
-    return " to ".join(dict.fromkeys(value(fact, "percent") for fact in ends))
+    more = {"fewer": "; fewer are flat too", "more": "; more are flat too"}.get(constant, "")
+    return Verdict("2.3", outcome, f"{headline}{more}.", evidence, decision)
 
 
 def _paired(record: Record) -> str:
-    """Say what is compared, and from which epoch on leaky ReLU has significantly fewer."""
-    functions = record.config["function"]
+    """Say what is compared, and from which epoch on leaky ReLU has fewer."""
     if "relu" not in record.config["activation"]:
-        shares = _on_functions(_shares(record, "collapsed", "leaky-relu"))
-        return f"Without ReLU there is no comparison; of the leaky networks {shares} were constant."
-    since: dict[tuple[str, int], list[str]] = {}
-    for definition, f in product(DEFINITIONS, functions):
-        where = {"definition": definition, "function": f, "init": record.config["init"][0]}
-        epoch = record.facts.get("helps_from", **where).value
+        share = value(_share(record, "collapsed", "leaky-relu"), "percent")
+        return f"Without ReLU there is no comparison; {share} of the leaky networks were constant."
+    since: dict[int, list[str]] = {}
+    for definition, adjective in DEFINITIONS.items():
+        epoch = record.facts.get("helps_from", definition=definition, init=_first(record)).value
         if isinstance(epoch, int):
-            since.setdefault((definition, epoch), []).append(FUNCTIONS[f])
-    parts = []
-    for (definition, epoch), on in sorted(since.items()):
-        when = f"from epoch {number(epoch)} on" if epoch else "already before training"
-        places = f" on {listed(on)}" if len(on) < len(functions) else ""
-        parts.append(f"{DEFINITIONS[definition]} {when}{places}")
-    paired = (
-        f"Compared are the same {counted(record.config['simulations'], 'network')} per function, "
-        "with the same initial weights, training points and order for both activations."
+            since.setdefault(epoch, []).append(adjective)
+    parts = [
+        f"{listed(words)} {f'from epoch {number(epoch)} on' if epoch else 'already before training'}"
+        for epoch, words in sorted(since.items())
+    ]
+    count = len(record.config["function"]) * record.config["simulations"]
+    more = f" Fewer, by more than {_points('2.3')}, are {listed(parts)}." if parts else ""
+    return (
+        f"Compared are the same {counted(count, 'network')}: both activations start from the same "
+        "weights and see the same points in the same order; less than "
+        f"{_points('2.3')} apart would count as no difference.{more}"
     )
-    return f"{paired} Significantly fewer leaky networks are {listed(parts)}." if parts else paired
-
-
-def _course(record: Record) -> str:
-    """Say how the share of flat leaky networks went, after 1, 10, 100, … epochs."""
-    where, courses = {"activation": "leaky-relu", "init": record.config["init"][0]}, []
-    for function, final in _shares(record, "flat", "leaky-relu").items():
-        course = record.facts.select("flat_after", function=function, **where)
-        shares = {int(entry.coords["epoch"]): entry.value for entry in course.entries()}
-        shares[record.config["epochs"]] = final
-        steps = [f"{value(fact, 'percent')} after {number(e)}" for e, fact in shares.items()]
-        courses.append(f"on {FUNCTIONS[function]} {listed(steps)}")
-    return f"Flat leaky networks by epochs of training: {'; '.join(courses)}."

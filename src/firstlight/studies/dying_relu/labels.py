@@ -20,6 +20,10 @@ GOOD = 0.9
 REPORTED = 0.9
 """Lu et al. report that more than this share of the networks collapses."""
 
+MATTERS = {"2.2": 0.03, "2.3": 0.05}
+"""The smallest difference of interest, in shares of networks: from what was reported (2.2), and
+between the two activations (2.3)."""
+
 DEFINITIONS = {"collapsed": "constant", "flat": "flat"}
 """The two definitions of collapse, as an adjective of the output."""
 TRACED = {"dead_layer": "dead layer", **DEFINITIONS, "fitted": f"R² > {GOOD}"}
@@ -27,7 +31,7 @@ TRACED = {"dead_layer": "dead layer", **DEFINITIONS, "fitted": f"R² > {GOOD}"}
 FATES = {
     "born_dead": "born dead",
     "died_in_training": "died in training",
-    "trained": "no dead layer",
+    "no_dead_layer": "no dead layer",
 }
 """What became of a network's layers; every network has one of these fates."""
 FINAL = {
@@ -38,10 +42,25 @@ FINAL = {
     "diverged": "output not finite",
 }
 """What is said of networks after training, each as a share of them."""
+POOLED = "All"
+"""The functions together, as the head of a row or column."""
+MOMENTS = {
+    "before": "before training",
+    "after": "after the first epoch",
+    "unbiased": "after it, with all biases set back to zero",
+}
+"""When the silent layers are counted of leaky networks that turn constant in the first epoch."""
 
 STATISTICS = ("value", "low", "high")
 """The last axis of a curve: an estimate and its 95 % interval."""
-SAMPLE = 64
-"""The first simulations of a combination, whose trained weights are kept for a figure."""
-SHOWN = 4
-"""Networks drawn of those that collapsed, and as many of those that did not."""
+SAMPLE = 50
+"""The first simulations of a combination, whose trained networks are kept and drawn."""
+
+UNITS: dict[str | tuple[str, str], str] = {
+    "dead_layer": "percent", "collapsed": "percent", "flat": "percent", "fitted": "percent",
+    "born_dead": "percent", "born_dead_pooled": "percent", "born_dead_theory": "percent",
+    "died_in_training": "percent", "no_dead_layer": "percent", "diverged": "percent",
+    "change": "points", "first_epoch": "points", "helps_from": "epochs", "silent_layers": "layers",
+    "grid_points": "points of the domain",
+}  # fmt: skip  # in few lines
+"""Measure → unit, where it has one."""

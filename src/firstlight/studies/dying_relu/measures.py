@@ -1,11 +1,12 @@
-"""What is measured on a trained network: dead layer, range of the output, and fit.
+"""What is measured on a trained network: silent layers, range of the output, and fit.
 
-The words of the study. *Born dead*: at initialization some hidden layer is zero on the whole
-domain. *Dead layer*: some hidden layer is exactly zero on every point of the grid. *Died in
-training*: a dead layer, but not born dead. *Trained*: neither. *Collapsed*: the output is constant,
-its range on the grid is below 10⁻⁶. *Flat*: that range is below 1 % of the target's. *Fitted*:
-R² > 0.9. *Diverged*: the output is not finite. Leaky ReLU has no exact zero, so it has no dead
-layer; it can still collapse or be flat.
+The words of the study. *Silent*: a hidden layer in which no unit is positive on any point of the
+grid; with ReLU it is exactly zero there, which makes it a *dead layer*, and leaky ReLU multiplies all
+that passes it by its slope. *Born dead*: at initialization some hidden layer is zero on the whole
+domain. *Died in training*: a dead layer, but not born dead. *Collapsed*: the output is constant, its
+range on the grid is below 10⁻⁶. *Flat*: that range is below 1 % of the target's. *Fitted*: R² > 0.9.
+*Diverged*: the output is not finite. Leaky ReLU has no exact zero, so it has no dead layer; it can
+still collapse or be flat.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from firstlight import stats
 from firstlight.ensemble.spec import Network
 from firstlight.record import Fact
 from firstlight.record.provenance import cores
-from firstlight.studies.dying_relu.labels import CONSTANT, FLAT, GOOD
+from firstlight.studies.dying_relu.labels import CONSTANT, FLAT, GOOD, MATTERS
 from firstlight.types import Floats, Numbers
 
 LOWEST_R2 = -1e6
@@ -36,8 +37,8 @@ def span_of(values: Floats) -> Floats:
     return np.where(np.isfinite(span), span, np.inf)
 
 
-def outputs(network: Network, parameters: ArrayLike, x: ArrayLike) -> tuple[Floats, Flags]:
-    """Return what each network computes in float64, and whether a hidden layer is all zero.
+def outputs(network: Network, parameters: ArrayLike, x: ArrayLike) -> tuple[Floats, Numbers]:
+    """Return what each network computes in float64, and how many hidden layers are silent.
 
     Args:
         network: one input, one output, ReLU or leaky ReLU.
@@ -54,20 +55,23 @@ def outputs(network: Network, parameters: ArrayLike, x: ArrayLike) -> tuple[Floa
         raise ValueError(f"widths: expected 1 input and 1 output, got {network.widths}")
     if network.activation not in ("relu", "leaky-relu"):
         raise ValueError(f"activation: expected relu or leaky-relu, got {network.activation!r}")
-    relu = network.activation == "relu"
     p, points = np.asarray(parameters, dtype=np.float64), np.asarray(x, dtype=np.float64)
-    h = np.broadcast_to(points, (len(p), 1, points.size))
-    dead = np.zeros(len(p), dtype=bool)
-    *hidden, (last_weights, last_biases) = network.unpack(p)
     with np.errstate(over="ignore", invalid="ignore"):
-        for weights, biases in hidden:
-            z = weights @ h
-            z += biases[:, :, None]
-            h = np.maximum(z, 0.0, out=z) if relu else np.where(z > 0, z, network.slope * z)
-            # Most have some unit that is not zero at the first point: only the others are searched.
-            rows = np.flatnonzero(~dead & ~h[:, :, 0].any(axis=1))
-            dead[rows[~h[rows].any(axis=(1, 2))]] = True
-        return (last_weights @ h)[:, 0] + last_biases, dead
+        return forward(network, p, np.broadcast_to(points, (len(p), 1, points.size)))
+
+
+def forward(network: Network, parameters: Floats, x: Floats) -> tuple[Floats, Numbers]:
+    """Return outputs and counts as ``outputs``, for points of shape (R, 1, G); nothing is checked."""
+    h, relu = x, network.activation == "relu"
+    silent = np.zeros(len(parameters), dtype=np.int64)
+    *hidden, (last_weights, last_biases) = network.unpack(parameters)
+    for weights, biases in hidden:
+        z = weights @ h + biases[:, :, None]
+        h = np.maximum(z, 0.0) if relu else np.where(z > 0, z, network.slope * z)
+        # Where some unit is positive at the first point, no other point need be asked.
+        at = np.flatnonzero((z[:, :, 0] <= 0).all(axis=1))
+        silent[at] += (z[at] <= 0).all(axis=(1, 2))
+    return (last_weights @ h)[:, 0] + last_biases, silent
 
 
 def measure(
@@ -75,8 +79,9 @@ def measure(
 ) -> dict[str, Numbers]:
     """Return what is measured on each of R networks, by name, each of shape (R,).
 
-    Flags are ``labels.TRACED``. ``span`` is the range of the output on the grid, infinite if it is
-    not finite; ``r2`` is 1 − mean squared error / variance of the target.
+    Flags are ``labels.TRACED``. ``silent`` counts silent layers; ``span`` is the range of the output
+    on the grid, infinite if it is not finite; ``r2`` is 1 − mean squared error / variance of the
+    target.
 
     Args:
         network: one input, one output, ReLU or leaky ReLU.
@@ -84,20 +89,31 @@ def measure(
         x: shape (G,), a grid of the domain.
         target: shape (G,), the function to be learned, not constant.
     """
-    p, flat = np.asarray(parameters), FLAT * span_of(target)
-
-    def block(first: int) -> dict[str, Numbers]:
-        out, dead = outputs(network, p[first : first + BLOCK], x)
-        with np.errstate(over="ignore", invalid="ignore"):
-            r2 = 1 - np.mean((out - target) ** 2, axis=-1) / np.mean((target - target.mean()) ** 2)
-            r2 = np.maximum(np.where(np.isfinite(r2), r2, LOWEST_R2), LOWEST_R2)
-        span = span_of(out)
-        flags = {"dead_layer": dead, "collapsed": span < CONSTANT, "flat": span < flat}
-        return {**flags, "fitted": r2 > GOOD, "span": span, "r2": r2}
-
+    p = np.asarray(parameters)
+    parts = [p[first : first + BLOCK] for first in range(0, len(p), BLOCK)]
     with ThreadPoolExecutor(cores()) as pool:
-        blocks = list(pool.map(block, range(0, len(p), BLOCK)))
+        blocks = list(pool.map(lambda part: measure_block(network, part, x, target), parts))
     return {name: np.concatenate([part[name] for part in blocks]) for name in blocks[0]}
+
+
+def measure_block(
+    network: Network, parameters: ArrayLike, x: Floats, target: Floats
+) -> dict[str, Numbers]:
+    """Return what ``measure`` does, for few networks."""
+    out, silent = outputs(network, parameters, x)
+    with np.errstate(over="ignore", invalid="ignore"):
+        r2 = 1 - np.mean((out - target) ** 2, axis=-1) / np.var(target)
+        r2 = np.maximum(np.where(np.isfinite(r2), r2, LOWEST_R2), LOWEST_R2)
+    span = span_of(out)
+    return {
+        "dead_layer": (silent > 0) & (network.activation == "relu"),
+        "collapsed": span < CONSTANT,
+        "flat": span < FLAT * span_of(target),
+        "fitted": r2 > GOOD,
+        "span": span,
+        "r2": r2,
+        "silent": silent,
+    }
 
 
 def share(flags: Flags) -> Fact:
@@ -105,23 +121,36 @@ def share(flags: Flags) -> Fact:
     return stats.proportion(int(flags.sum()), flags.size)
 
 
-def changed(leaky: Flags, relu: Flags) -> tuple[Fact, Fact]:
-    """Return leaky − ReLU, the paired difference of their shares, and McNemar's exact p-value.
+def changed(leaky: Flags, relu: Flags) -> Fact:
+    """Return leaky − ReLU, the difference of their shares among the same R networks.
 
-    The flags say, for example, whether each of the same R networks collapsed.
+    Student's t interval over the pairs; where every pair says the same, Wilson's for a share of 0,
+    to either side.
     """
-    p = stats.mcnemar(int((leaky & ~relu).sum()), int((relu & ~leaky).sum()))
-    return stats.paired_difference(leaky, relu), Fact(p, n=leaky.size)
+    fact = stats.paired_difference(leaky, relu)
+    if fact.low is not None:
+        return fact
+    value, half = float(fact), stats.proportion(0, leaky.size).high or 0.0
+    return Fact(value, max(-1.0, value - half), min(1.0, value + half), leaky.size)
+
+
+def without_biases(network: Network, parameters: ArrayLike) -> Floats:
+    """Return the parameters, shape (R, P), with zero for every bias of a hidden layer."""
+    bare = np.array(parameters, dtype=np.float64)
+    for _, biases in network.unpack(bare)[:-1]:
+        biases[...] = 0.0
+    return bare
 
 
 def helps_from(leaky: Flags, relu: Flags, epochs: Sequence[int]) -> int | None:
-    """Return the epoch from which on leaky ReLU has significantly fewer, to the end; or None.
+    """Return the epoch from which on leaky ReLU has fewer, as far as it matters, to the end; or None.
 
     The flags of the same R networks are given at each of the C epochs, shape (C, R).
     """
     since = None
     for epoch, a, b in zip(reversed(epochs), leaky[::-1], relu[::-1], strict=True):
-        if float(changed(a, b)[1]) >= 1 - stats.CONFIDENCE or a.sum() >= b.sum():
+        high = changed(a, b).high
+        if high is None or high > -MATTERS["2.3"]:
             break
         since = epoch
     return since

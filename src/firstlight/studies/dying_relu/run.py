@@ -1,5 +1,6 @@
 """Problems 2.2 and 2.3: how often deep narrow networks collapse, and whether leaky ReLU helps."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,8 +12,8 @@ from firstlight.data import toy
 from firstlight.ensemble import theory
 from firstlight.ensemble.spec import Network
 from firstlight.record import Array, Arrays, Fact, Facts
-from firstlight.studies.dying_relu.config import DyingReluConfig
-from firstlight.studies.dying_relu.labels import DEFINITIONS, SHOWN, STATISTICS, TRACED
+from firstlight.studies.dying_relu.config import DyingReluConfig, Function, Init
+from firstlight.studies.dying_relu.labels import DEFINITIONS, MOMENTS, STATISTICS, TRACED
 from firstlight.studies.dying_relu.measures import Flags, changed, helps_from, outputs, share
 from firstlight.studies.dying_relu.trials import GRID, Combination, Outcome, network_of, simulate
 from firstlight.studies.study import Results
@@ -37,50 +38,91 @@ SIMULATED = 2_000
 Outcomes = Mapping[Combination, Outcome]
 
 
-def _final(outcome: Outcome) -> Facts:
-    """Return the facts of one combination at the end of training."""
+def _flags(outcome: Outcome) -> dict[str, Flags]:
+    """Return what is said of each network of a combination at the end of training."""
     last, born = {name: values[-1] for name, values in outcome.traced.items()}, outcome.born_dead
-    flags = {
+    return {
         **{name: last[name] for name in TRACED},
         "born_dead": born,
         "died_in_training": ~born & last["dead_layer"],
-        "trained": ~born & ~last["dead_layer"],
+        "no_dead_layer": ~born & ~last["dead_layer"],
         "diverged": ~np.isfinite(last["span"]),
     }
-    facts = Facts()
-    for name, values in flags.items():
-        facts.put(name, share(values))
-    facts.put("r2", stats.quantile(last["r2"], 0.5))
+
+
+def _final(outcomes: Sequence[Outcome]) -> Facts:
+    """Return the shares of networks at the end of training, those of several functions together."""
+    facts, flags = Facts(), [_flags(outcome) for outcome in outcomes]
+    for name in flags[0]:
+        facts.put(name, share(np.concatenate([part[name] for part in flags])))
+    if len(outcomes) == 1:  # of another function R² means something else
+        facts.put("r2", stats.quantile(outcomes[0].traced["r2"][-1], 0.5))
     return facts
 
 
-def _compared(leaky: Outcome, relu: Outcome, epochs: Sequence[int], **where: str) -> Facts:
+def _compared(
+    leaky: Sequence[Outcome], relu: Sequence[Outcome], epochs: Sequence[int], **where: str
+) -> Facts:
     """Return how leaky ReLU compares with ReLU on the same weights, points and order."""
     facts = Facts()
     for name in DEFINITIONS:
-        a, b = leaky.traced[name], relu.traced[name]
-        change, p = changed(a[-1], b[-1])
-        facts.put("change", change, definition=name, **where)
-        facts.put("mcnemar", p, definition=name, **where)
+        a, b = (np.concatenate([o.traced[name] for o in which], -1) for which in (leaky, relu))
+        facts.put("change", changed(a[-1], b[-1]), definition=name, **where)
         facts.put("helps_from", Fact(helps_from(a, b, epochs)), definition=name, **where)
     return facts
 
 
-def _facts(outcomes: Outcomes, epochs: Sequence[int]) -> Facts:
-    """Return every fact: of each combination, of each pair, and the speed of training."""
+def _first_epoch(leaky: Sequence[Outcome]) -> Facts:
+    """Return how many leaky networks are constant after one epoch more than before, and why.
+
+    ``silent_layers`` counts, in the networks that turn constant, the hidden layers without a
+    positive unit: before, after, and after with the biases set back to zero.
+    """
+    facts = Facts()
+    constant, silent = (
+        np.concatenate([o.traced[name][:2] for o in leaky], -1) for name in ("collapsed", "silent")
+    )
+    facts.put("first_epoch", changed(constant[1], constant[0]))
+    turned = constant[1] & ~constant[0]
+    counts = (*silent, np.concatenate([outcome.unbiased for outcome in leaky]))
+    for moment, layers in zip(MOMENTS, counts, strict=True):
+        if turned.any():
+            facts.put("silent_layers", stats.mean(layers[turned], within=(0, math.inf)), at=moment)
+    return facts
+
+
+def _together(config: DyingReluConfig, outcomes: Outcomes, init: Init) -> Facts:
+    """Return the facts of one initialization: of each pair, and of all functions together."""
+    facts, epochs = Facts(), config.checkpoints
+    there: list[Function] = [f for f in config.function if init in config.inits_on(f)]
+    every = {a: [outcomes[Combination(f, a, init)] for f in there] for a in config.activation}
+    leaky, relu = every.get("leaky-relu", []), every.get("relu", [])
+    if leaky and relu:
+        for function, one, other in zip(there, leaky, relu, strict=True):
+            facts.update(_compared([one], [other], epochs, function=function, init=init))
+    if len(there) < len(config.function):
+        return facts
+    if leaky and relu:
+        facts.update(_compared(leaky, relu, epochs, init=init))
+    for activation, several in every.items():
+        facts.update(_final(several), activation=activation, init=init)
+    if leaky:
+        facts.update(_first_epoch(leaky), init=init)
+    return facts
+
+
+def _facts(config: DyingReluConfig, outcomes: Outcomes) -> Facts:
+    """Return every fact: of each combination, of functions together, and the speed of training."""
     facts = Facts()
     for which, outcome in outcomes.items():
-        facts.update(_final(outcome), **which._asdict())
-        if which.activation == "leaky-relu":
-            for epoch, flat in zip(epochs, outcome.traced["flat"], strict=True):
-                if epoch in (10**k for k in range(6)):
-                    facts.put("flat_after", share(flat), epoch=epoch, **which._asdict())
-            relu = outcomes.get(which._replace(activation="relu"))
-            if relu is not None:
-                where = {"function": which.function, "init": which.init}
-                facts.update(_compared(outcome, relu, epochs, **where))
-    if len({which.function for which in outcomes}) == 1:  # its first activation and initialization
-        facts.update(_final(next(iter(outcomes.values()))))
+        facts.update(_final([outcome]), **which._asdict())
+    for init in config.init:
+        facts.update(_together(config, outcomes, init))
+        exact = theory.exact(config.width, config.depth) if init in theory.NORMAL else None
+        if exact is not None:
+            facts.put("born_dead_theory", Fact(exact), init=init)
+    if len(config.function) == 1:  # its first activation and initialization
+        facts.update(_final([next(iter(outcomes.values()))]))
     seconds = sum(outcome.seconds for outcome in outcomes.values())
     steps = sum(outcome.steps for outcome in outcomes.values())
     facts.put("grid_points", Fact(GRID))
@@ -106,14 +148,19 @@ def _statistics(estimates: Iterable[Fact]) -> Floats:
 
 
 def _curves(config: DyingReluConfig, outcomes: Outcomes) -> Arrays:
-    """Return each simulation at the end, and shares and the median R² at every checkpoint."""
+    """Return each simulation at the end, and shares and the median R² at every checkpoint.
+
+    What was not simulated is NaN.
+    """
     arrays = Arrays()
 
     def put(name: str, of: Callable[[Outcome], Numbers], *axes: str) -> None:
-        values = np.stack([of(outcome) for outcome in outcomes.values()])
         many = [len(getattr(config, axis)) for axis in Combination._fields]
-        table = values.reshape(*many, *values.shape[1:])
-        arrays.put(name, _array(config, table, *Combination._fields, *axes))
+        values = np.full((*many, *of(next(iter(outcomes.values()))).shape), np.nan)
+        for which, outcome in outcomes.items():
+            place = [getattr(config, axis).index(label) for axis, label in which._asdict().items()]
+            values[*place] = of(outcome)
+        arrays.put(name, _array(config, values, *Combination._fields, *axes))
 
     put("final_range", lambda o: o.traced["span"][-1], "simulation")
     put("final_r2", lambda o: o.traced["r2"][-1], "simulation")
@@ -132,30 +179,17 @@ def _curves(config: DyingReluConfig, outcomes: Outcomes) -> Arrays:
     return arrays
 
 
-def _shown(collapsed: Flags) -> Numbers:
-    """Return the first simulations that collapsed, then the first that did not, −1 for none."""
-    firsts = (np.flatnonzero(kind)[:SHOWN] for kind in (collapsed, ~collapsed))
-    pads = (np.pad(first, (0, SHOWN - first.size), constant_values=-1) for first in firsts)
-    return np.concatenate(list(pads))
-
-
 def _samples(config: DyingReluConfig, outcomes: Outcomes) -> Arrays:
-    """Return the outputs of some trained networks, the same simulations for each activation.
+    """Return the outputs of the first trained networks, the same simulations for each activation.
 
-    They are chosen by what became of them with the run's first activation, and begin from its first
-    initialization; where there are too few, the rest is NaN.
+    They begin from the run's first initialization.
     """
     x, arrays = toy.grid(SHOWN_POINTS), Arrays()
-    many = len(config.function), len(config.activation), 2 * SHOWN
-    lines, flags = np.full((*many, x.size), np.nan), np.zeros(many, dtype=bool)
-    for row, function in enumerate(config.function):
-        pair = [outcomes[Combination(function, a, config.init[0])] for a in config.activation]
-        shown = _shown(pair[0].traced["collapsed"][-1, : len(pair[0].sample)])
-        there = shown >= 0
-        for col, (activation, outcome) in enumerate(zip(config.activation, pair, strict=True)):
-            network = network_of(config, activation)
-            lines[row, col, there] = outputs(network, outcome.sample[shown[there]], x)[0]
-            flags[row, col] = there & outcome.traced["collapsed"][-1, shown]
+    shape = len(config.function), len(config.activation), -1
+    several = {w: o for w, o in outcomes.items() if w.init == config.init[0]}.items()
+    drawn = [outputs(network_of(config, w.activation), o.sample, x)[0] for w, o in several]
+    lines = np.reshape(drawn, (*shape, x.size))
+    flags = np.reshape([o.traced["collapsed"][-1, : len(o.sample)] for _, o in several], shape)
     target = [toy.target(function, x) for function in config.function]
     axes = "function", "activation", "network"
     arrays.put("sample_x", _array(config, x, "point"))
@@ -204,11 +238,13 @@ def run(config: DyingReluConfig, context: Context) -> Results:
     """Simulate every combination.
 
     Facts, for each function, activation and init, at the end of training: the shares
-    ``labels.FINAL``, defined in ``measures``, and the median ``r2``; a run of one function has those
-    of its first activation and initialization without coordinates as well. For each function and
-    init with both activations, by either definition of collapse: ``change`` (leaky ReLU − ReLU on
-    the same networks), ``mcnemar`` (p-value) and ``helps_from`` (epoch from which on leaky ReLU has
-    significantly fewer, or None). ``flat_after`` traces leaky ReLU by epoch.
+    ``labels.FINAL``, defined in ``measures``, and the median ``r2``. Shares without a function are
+    those of all functions together, where all were simulated; a run of one function has those of its first activation and
+    initialization without coordinates as well. For each function and init with both activations, by
+    either definition of collapse: ``change`` (leaky ReLU − ReLU on the same networks) and
+    ``helps_from`` (epoch from which on leaky ReLU has fewer by what matters, or None).
+    ``first_epoch`` is how much the share of constant leaky networks changes in it, and
+    ``silent_layers`` says why; ``born_dead_theory`` is the exact probability where it is known.
 
     The same config gives the same record, whether resumed or not, but for
     ``network_steps_per_second``: updates of all networks over the time of the training alone. It
@@ -224,4 +260,4 @@ def run(config: DyingReluConfig, context: Context) -> Results:
     arrays.update(theory_arrays(config))
     remarks = list(dict.fromkeys(o.remark for o in outcomes.values() if o.remark))
     about = {"engine": remarks or ["machine code"]}
-    return Results(_facts(outcomes, config.checkpoints), arrays, about)
+    return Results(_facts(config, outcomes), arrays, about)

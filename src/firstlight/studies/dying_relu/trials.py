@@ -17,14 +17,14 @@ from firstlight.data import toy
 from firstlight.ensemble.born_dead import born_dead
 from firstlight.ensemble.initial import initial
 from firstlight.ensemble.spec import Network, Training
-from firstlight.ensemble.train import train
+from firstlight.ensemble.train import Trained, train
 from firstlight.record import Table
 from firstlight.record.provenance import cores
 from firstlight.record.store import Scalar, TrialResult
 from firstlight.seeds import child
 from firstlight.studies.dying_relu.config import DyingReluConfig, Function, Init, Rectifier
 from firstlight.studies.dying_relu.labels import SAMPLE
-from firstlight.studies.dying_relu.measures import measure
+from firstlight.studies.dying_relu.measures import measure, outputs, without_biases
 from firstlight.sweep import run_trials
 from firstlight.types import Floats, Numbers, Tick
 
@@ -87,6 +87,7 @@ class Outcome:
 
     traced: dict[str, Numbers]  # what ``measure`` returns, at each checkpoint, shape (C, R)
     born_dead: Numbers  # shape (R,)
+    unbiased: Numbers  # shape (R,), silent layers after the first epoch, with all biases set to 0
     sample: Floats  # shape (S, P), the weights of the first simulations after training
     steps: int  # updates, summed over simulations
     seconds: float  # of the training alone
@@ -110,18 +111,19 @@ def chunks(config: DyingReluConfig) -> dict[str, Chunk]:
             config, Combination(*which), first, min(first + count, config.simulations)
         )
         for which in product(config.function, config.activation, config.init)
+        if which[2] in config.inits_on(which[0])
         for first in range(0, config.simulations, count)
     }
 
 
-def train_chunk(chunk: Chunk, context: Context, tick: Tick) -> TrialResult:
-    """Train and measure the simulations of a chunk."""
-    config, start, x = chunk.config, chunk.weights(), toy.grid(GRID)
-    network, y = network_of(config, chunk.which.activation), toy.target(chunk.which.function, x)
-    trained = train(
-        network,
+def train_networks(chunk: Chunk, context: Context, tick: Tick) -> Trained:
+    """Train the networks of a chunk: each from its own weights, on its own points, in its order."""
+    config = chunk.config
+    return train(
+        network_of(config, chunk.which.activation),
+        # Squared error and Adam are what a training has if nothing else is said.
         Training(batch_size=config.batch_size, epochs=config.epochs),
-        start,
+        chunk.weights(),
         chunk.data,
         seeds=chunk.orders(),
         learning_rate=config.learning_rate,
@@ -129,10 +131,17 @@ def train_chunk(chunk: Chunk, context: Context, tick: Tick) -> TrialResult:
         device=context.device,
         progress=tick,
     )
+
+
+def train_chunk(chunk: Chunk, context: Context, tick: Tick) -> TrialResult:
+    """Train and measure the simulations of a chunk."""
+    trained, x = train_networks(chunk, context, tick), toy.grid(GRID)
+    network, start = network_of(chunk.config, chunk.which.activation), chunk.weights()
     facts, arrays = Table[Scalar](), Table[Numbers]()
     facts.put("steps", trained.steps * len(start))
     facts.put("training_seconds", trained.seconds)
     facts.put("remark", trained.remark or "")
+    y = toy.target(chunk.which.function, x)
     measured = [measure(network, parameters, x, y) for parameters in trained.snapshots]
     for name in measured[0]:
         arrays.put(name, np.stack([snapshot[name] for snapshot in measured]))
@@ -140,6 +149,7 @@ def train_chunk(chunk: Chunk, context: Context, tick: Tick) -> TrialResult:
     if network.activation == "relu":
         born = np.asarray(born_dead(network, start, toy.LOW, toy.HIGH), dtype=bool)
     arrays.put("born_dead", born)
+    arrays.put("unbiased", outputs(network, without_biases(network, trained.snapshots[1]), x)[1])
     sampled = max(0, min(chunk.last, SAMPLE) - chunk.first)
     arrays.put("sample", np.asarray(trained.parameters[:sampled], dtype=np.float64))
     return TrialResult(facts, arrays)
@@ -165,6 +175,7 @@ def simulate(config: DyingReluConfig, context: Context) -> dict[Combination, Out
         }
         outcomes[which] = Outcome(
             born_dead=arrays.pop("born_dead"),
+            unbiased=arrays.pop("unbiased"),
             sample=arrays.pop("sample"),
             traced=arrays,
             steps=sum(int(part.facts.get("steps")) for part in parts),

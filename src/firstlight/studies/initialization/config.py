@@ -22,6 +22,7 @@ class InitializationConfig(Config):
     data_set: ClassVar[str | None] = "mnist"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "quick": {},
+        "class": {"images": 1_000, "training_seeds": 20, "steps": 500},
         "full": {"images": 1_000, "training_seeds": 50, "steps": 500},
     }
 
@@ -41,7 +42,7 @@ class InitializationConfig(Config):
     """Hidden layers with the activation, after the linear first one."""
     depth: int = bounded(50, 2, 100, "layers")
     """Hidden layers of the deep networks."""
-    training_seeds: int = bounded(5, 2, 1_000, "seeds")
+    training_seeds: int = bounded(10, 2, 1_000, "seeds")
     """Independent short trainings of each kind."""
     steps: int = bounded(40, 1, 100_000, "steps")
     """Updates of each short training."""

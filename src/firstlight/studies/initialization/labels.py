@@ -7,6 +7,9 @@ from typing import Any
 ACTIVATIONS = {"linear": "linear", "tanh": "tanh", "sigmoid": "sigmoid", "relu": "ReLU"}
 """Activation → its name in a sentence."""
 
+SATURATING = ("tanh", "sigmoid")
+"""Activations that are flat at both ends."""
+
 SCHEMES = {"xavier": "Xavier", "he": "He"}
 """Initializations whose scale follows from the number of inputs and outputs."""
 
@@ -18,9 +21,11 @@ MEASURES = (
     "activation_square",
     "gradient_std",
     "gradient_square",
+    "gradient_open",
     "saturated",
 )
-"""What is measured of each network and layer; "square" is a mean square, about zero."""
+"""What is measured of each network and layer; "square" is a mean square, about zero, "open" the
+share of the sum of squares on units that are not saturated."""
 
 KINDS = ("z", "activation", "gradient")
 """Of what single values are kept for the violins."""
@@ -30,6 +35,14 @@ BALL_KINDS = ("z", "activation", "weight", "weight_gradient")
 
 DIRECTIONS = {"activation": "activation_std", "gradient": "gradient_std"}
 """The signal's way forward and the gradient's way back → the measure of its scale."""
+
+MATTERS = {"2.1": 0.1}
+"""The smallest difference of interest between two initializations, of |log₁₀ ratio|, a ratio being that
+of the scales at both ends of a network: a factor of 1.26."""
+LOSS_MATTERS = 0.05
+"""The same between two losses, in nats."""
+KEPT = (0.5, 2.0)
+"""A scale is kept where its ratio lies between these, vanishes below and explodes above."""
 
 SATURATED = 0.05
 """A unit is saturated on an image where |φ′| is below this share of its largest value."""
@@ -61,6 +74,21 @@ def inits(sigmas: Sequence[float]) -> dict[str, str]:
     return {normal(sigma): f"σ = {sigma:g}" for sigma in sigmas} | SCHEMES
 
 
+def distinct(sigmas: Sequence[float], width: int) -> dict[str, str]:
+    """Return the initializations that differ between layers of this width, with names for readers.
+
+    There Xavier and He are normal with a σ of their own; a given σ within 5 % of it is left out.
+
+    Example:
+        >>> list(distinct((0.01, 0.1, 0.14, 1.0), 100).values())
+        ['σ = 0.01', 'σ = 1', 'Xavier (σ = 0.1)', 'He (σ = 0.14)']
+    """
+    own = {"xavier": math.sqrt(1 / width), "he": math.sqrt(2 / width)}
+    others = [s for s in sigmas if all(abs(s / scale - 1) > 0.05 for scale in own.values())]
+    named = {init: f"{name} (σ = {own[init]:.2g})" for init, name in SCHEMES.items()}
+    return {normal(sigma): f"σ = {sigma:g}" for sigma in others} | named
+
+
 def networks(activations: Iterable[str], sigmas: Sequence[float]) -> list[dict[str, Any]]:
     """Return the coordinates of every network: each activation with each initialization."""
     return [{"activation": a, "init": init} for a in activations for init in inits(sigmas)]
@@ -90,3 +118,10 @@ def compared(sigmas: Sequence[float]) -> list[tuple[str, str]]:
         [('xavier', 'normal_1'), ('he', 'normal_1'), ('he', 'xavier')]
     """
     return [(first, normal(s)) for first in SCHEMES for s in sigmas] + [("he", "xavier")]
+
+
+UNITS: dict[str | tuple[str, str], str] = {
+    "saturated": "percent", "predicted_saturated": "percent", "diverged": "percent",
+    "loss_before": "nats", "loss_after": "nats", ("difference", "loss"): "nats",
+}  # fmt: skip  # in few lines
+"""Measure, or measure and a label of it → unit, where it has one."""

@@ -36,7 +36,9 @@ def measure(activation: str, passed: Trace) -> Floats:
         about = 0.5 if activation == "sigmoid" else 0.0
         row["activation_mean"], row["activation_std"], row["activation_square"] = moments(a, about)
         _, row["gradient_std"], row["gradient_square"] = moments(delta)
-        row["saturated"] = (s < limit).to(s.dtype).mean(-1).double().mean(-1)
+        flat = (s < limit).to(s.dtype)
+        row["saturated"] = flat.mean(-1).double().mean(-1)
+        row["gradient_open"] = 1 - moments(delta * flat)[2] / row["gradient_square"]
         rows.append(torch.stack([row[name] for name in MEASURES], dim=-1))
     return np.asarray(torch.stack(rows, dim=1).cpu().numpy())
 

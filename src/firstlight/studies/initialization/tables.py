@@ -1,11 +1,12 @@
-"""The tables of problem 2.1: scales, theory against measurement, losses, and comparisons."""
+"""The tables of problem 2.1: what becomes of scales, theory against measurement, and losses."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from firstlight import text
 from firstlight.record import Fact, Record
 from firstlight.studies.initialization import labels
-from firstlight.studies.initialization.answers import helps, trains
+from firstlight.studies.initialization.answers import NEEDED, course, helps, trains
 from firstlight.studies.study import Sheet
 
 AGREEMENT = {
@@ -15,21 +16,25 @@ AGREEMENT = {
     "deep_gradient": "Deep networks, gradients",
 }
 COUNTS = {
-    "checked": "Layers checked",
-    "within": "Within the simultaneous interval",
-    "within_single": "Within the single interval",
+    "checked": "Layers",
+    "within": "Simultaneous interval holds",
+    "within_single": "Single interval holds",
 }
+COURSES = (
+    ("tanh", "gradient"), ("sigmoid", "gradient"), ("relu", "gradient"), ("tanh", "activation"),
+    ("relu", "activation"),
+)  # fmt: skip
+"""What the short table shows; the sigmoid's activations gather at ½, whatever their scale."""
+DIRECTIONS = {"gradient": "gradients", "activation": "activations"}
+SCALES = {1: "closer to one", -1: "farther from one", 0: "no difference"}
+LOSSES = {1: "lower", -1: "higher", 0: "no difference"}
 INTERVAL = "95 % interval"
-RATIO = (INTERVAL, "Predicted")
-COMPARED = ("|log₁₀ ratio| of activations", "|log₁₀ ratio| of gradients", "Loss (nats)")
-SCALES = {1: "closer to one", -1: "farther from one", 0: "could not be determined"}
-LOSSES = {1: "lower", -1: "higher", 0: "could not be determined"}
 
 
 def _name(activation: str, init: str) -> str:
-    """Return a network's name, in which a line breaks after the activation only."""
-    tied = init.replace(" ", "\u00a0")
-    return f"{text.sentence(labels.ACTIVATIONS[activation])}, {tied}"
+    """Return a network's name, in which no line breaks."""
+    name = f"{text.sentence(labels.ACTIVATIONS[activation])}, {init}"
+    return name.replace(" ", "\u00a0")
 
 
 def _networks(
@@ -41,26 +46,74 @@ def _networks(
         yield [_name(network["activation"], names[network["init"]])], network
 
 
-def _ratios(record: Record) -> Iterator[list[str]]:
-    facts, last = record.facts, record.config["layers"]
+def _columns(record: Record) -> dict[str, str]:
+    """Return the initializations of the short tables: the smallest σ, the largest, Xavier, He."""
+    return labels.inits(labels.extremes(record.config["sigmas"]))
+
+
+def _courses(record: Record) -> Iterator[list[str]]:
+    for activation, way in COURSES:
+        row = [f"{text.sentence(labels.ACTIVATIONS[activation])}, {DIRECTIONS[way]}"]
+        for init in _columns(record):
+            fact = record.facts.get("ratio", direction=way, activation=activation, init=init)
+            row.append(f"{course(fact)} {text.value(fact, 'log')}")
+        yield row
+
+
+def _like(value: Fact, measured: Fact) -> str:
+    """Return a prediction, written in powers of ten where the measurement is."""
+    return text.value(replace(measured, value=float(value)), "log")
+
+
+def _ratios(record: Record, way: str) -> Iterator[list[str]]:
+    facts = record.facts
     for row, network in _networks(record, record.config["activations"]):
-        for way in labels.DIRECTIONS:
-            row += text.cells(facts.get("ratio", direction=way, **network), "log")[:2]
-            row.append(text.value(facts.get("predicted_ratio", direction=way, **network), "log"))
-        yield [*row, text.value(facts.get("saturated", **network, layer=last), "{:.1%}")]
+        ratio = facts.get("ratio", direction=way, **network)
+        expected = facts.get("predicted_ratio", direction=way, **network)
+        deep = facts.get("deep_ratio", direction=way, **network)
+        cells = [*text.cells(ratio, "log")[:2], _like(expected, ratio), text.value(deep, "log")]
+        if way == "activation":
+            share = facts.get("saturated", **network, layer=record.config["layers"])
+            cells.append(text.value(share, "{:.1%}"))
+        yield row + cells
 
 
 def _agreement(record: Record) -> Iterator[list[str]]:
     for quantity, name in AGREEMENT.items():
         counts = (record.facts.get("agreement", quantity=quantity, count=c) for c in COUNTS)
-        yield [name, *(text.value(count, "count") for count in counts)]
+        far = record.facts.get("deviation", quantity=quantity)
+        yield [name, *(text.value(count, "count") for count in counts), text.value(far, "{:.1%}")]
+
+
+def _agreed(record: Record) -> str:
+    """Say how many of the predictions hold, of activations and of gradients alike."""
+    clauses = []
+    for quantity, name in (("activation", "activations"), ("gradient", "gradients")):
+        checked, within = (
+            record.facts.value("agreement", quantity=quantity, count=count)
+            for count in ("checked", "within")
+        )
+        far = text.value(record.facts.get("deviation", quantity=quantity), "{:.1%}")
+        holds = "holds" if checked == within else "is not exact"
+        clauses.append(
+            f"of {name}, {text.number(within)} of {text.number(checked)} simultaneous intervals hold "
+            f"the prediction: it {holds} (at most {far} off)"
+        )
+    return text.sentence("; ".join(clauses)) + "."
 
 
 def _losses(record: Record) -> Iterator[list[str]]:
     for row, network in _networks(record, labels.trained(record.config["activations"])):
-        for measure in ("loss_before", "loss_after"):
-            row += text.cells(record.facts.get(measure, **network), "{:.3f}")[:2]
-        yield [*row, text.value(record.facts.get("diverged", **network), "{:.0%}")]
+        before, after = (
+            record.facts.get(f"loss_{when}", **network) for when in ("before", "after")
+        )
+        diverged = record.facts.get("diverged", **network)
+        yield [
+            *row,
+            text.value(before, "{:.3f}"),
+            *text.cells(after, "{:.3f}")[:2],
+            text.value(diverged, "{:.0%}"),
+        ]
 
 
 def _comparisons(record: Record) -> Iterator[list[str]]:
@@ -70,60 +123,84 @@ def _comparisons(record: Record) -> Iterator[list[str]]:
     pairs = [pair for pair in labels.compared(labels.extremes(sigmas)) if "xavier" in pair]
     for activation in labels.trained(record.config["activations"]):
         for first, second in pairs:
+            if activation == "relu" and second != "xavier":
+                continue  # its signals differ by an exact factor, which is no measurement
             where = {"activation": activation, "first": first, "second": second}
-            ratios = (facts.get("closer", direction=way, **where) for way in labels.DIRECTIONS)
+            ratio = facts.get("closer", direction="gradient", **where)
             loss = facts.get("difference", quantity="loss", **where)
             scale, lower = helps(facts, activation, first, second)
             yield [
                 _name(activation, f"{names[first]} − {names[second]}"),
-                *(_difference(ratio, "{:+.2f}") for ratio in ratios),
-                _difference(loss, "{:+.3f}"),
-                *(SCALES[scale], LOSSES[lower]),
+                text.estimate(ratio, "signed", name=""),
+                SCALES[scale],
+                text.estimate(loss, "signed", name=""),
+                LOSSES[lower],
             ]
 
 
-def _difference(fact: Fact, form: str) -> str:
-    return f"{text.value(fact, form)} ({text.interval(fact, form)})"
+def _ends(record: Record, way: str) -> str:
+    first, last = "1", str(record.config["layers"])
+    return (
+        f"in layer {first} over layer {last}"
+        if way == "gradient"
+        else f"in layer {last} over layer {first}"
+    )
+
+
+def _ratio_sheet(way: str, extra: tuple[str, ...], words: str) -> Sheet:
+    def caption(record: Record) -> str:
+        return (
+            f"{text.sentence(DIRECTIONS[way])}: their standard deviation {_ends(record, way)} (geometric "
+            f"means, n = {record.config['seeds']}); one would be ideal. Last: the same over "
+            f"{record.config['depth']} layers, roots of mean squares.{words}"
+        )
+
+    headers = ["Network", "Ratio", INTERVAL, "Predicted", "Deep"]
+    return Sheet(f"{way}_ratios", [*headers, *extra], lambda r: list(_ratios(r, way)), caption)
 
 
 SHEETS = (
     Sheet(
-        "ratios",
-        ["Network", "Activations", *RATIO, "Gradients", *RATIO, "Saturated"],
-        lambda r: list(_ratios(r)),
+        "courses",
+        lambda r: ["", *_columns(r).values()],
+        lambda r: list(_courses(r)),
         lambda r: (
-            f"Standard deviation of activations in layer {r.config['layers']} over layer 1, of "
-            f"gradients in layer 1 over layer {r.config['layers']} (geometric means, n = "
-            f"{r.config['seeds']}), and the share of saturated units in layer "
-            f"{r.config['layers']}. One would be ideal for both ratios."
+            f"What becomes of scales in {r.config['layers']} layers: gradients {_ends(r, 'gradient')}, "
+            f"activations {_ends(r, 'activation')}. Kept: the whole 95 % interval lies between "
+            f"{labels.KEPT[0]:g} and {labels.KEPT[1]:g}. n = {r.config['seeds']}."
         ),
+        lambda r: all(a in r.config["activations"] for a in NEEDED),
+    ),
+    _ratio_sheet("gradient", (), ""),
+    _ratio_sheet(
+        "activation", ("Saturated",), " Saturated: of the last layer; with ReLU, its zeros."
     ),
     Sheet(
         "agreement",
-        ["Mean square", *COUNTS.values()],
+        ["Mean square", *COUNTS.values(), "Largest deviation"],
         lambda r: list(_agreement(r)),
-        "How many intervals around measured mean squares hold the prediction.",
+        lambda r: f"{_agreed(r)} Deviations are those of root mean squares, over all networks.",
     ),
     Sheet(
         "losses",
-        ["Network", "Loss before", INTERVAL, "Loss after", INTERVAL, "Diverged"],
+        ["Network", "Before", "After", INTERVAL, "Diverged"],
         lambda r: list(_losses(r)),
         lambda r: (
-            f"Cross-entropy in nats, before and after {text.counted(r.config['steps'], 'step')}; "
-            f"guessing among ten classes costs {labels.GUESSING:.3f}. Losses above "
-            f"{labels.LARGEST_LOSS:g} or not finite count as {labels.LARGEST_LOSS:g} and as "
-            f"diverged. n = {r.config['training_seeds']}."
+            f"Loss before and after {text.counted(r.config['steps'], 'step')} (cross-entropy, nats; "
+            f"guessing costs {labels.GUESSING:.3f}). More than {labels.LARGEST_LOSS:g}, or none that is "
+            f"finite, counts as {labels.LARGEST_LOSS:g} and as diverged. n = "
+            f"{r.config['training_seeds']}."
         ),
         trains,
     ),
     Sheet(
         "comparisons",
-        ["Networks", *COMPARED, "Gradient ratio of the first", "Its loss"],
+        ["Networks", "|log₁₀ gradient ratio|", "Ratio of the first", "Loss (nats)", "Its loss"],
         lambda r: list(_comparisons(r)),
         lambda r: (
-            "First minus second, paired over networks, with 95 % intervals; negative favors the "
-            f"first. n = {r.config['seeds']} for the ratios, {r.config['training_seeds']} for the "
-            "loss."
+            "First minus second, paired over networks, with 95 % intervals; negative favors the first. "
+            f"Less than {labels.MATTERS['2.1']:g} or {labels.LOSS_MATTERS:g} nats would not matter. "
+            f"n = {r.config['seeds']} for the ratios, {r.config['training_seeds']} for the loss."
         ),
         trains,
     ),

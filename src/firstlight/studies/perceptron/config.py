@@ -16,7 +16,11 @@ class PerceptronConfig(Config):
     """
 
     study: ClassVar[str] = "perceptron"
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {}, "full": {"repeats": 20_000}}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "quick": {},
+        "class": {"repeats": 20_000},
+        "full": {"repeats": 20_000},
+    }
 
     train_points: int = bounded(20, 2, 10_000, "points")
     """Training points in each set."""

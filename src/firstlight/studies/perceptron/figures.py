@@ -1,4 +1,4 @@
-"""Figures of problem 1: the lines, the accuracies, their growth, and the disagreement."""
+"""Figures of problem 1: the lines and their gap, the accuracies, their growth, convergence."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from firstlight import text
 from firstlight.plotting.marks import band, log_axis, percent_axis, ticks_at
 from firstlight.plotting.style import COLORS, INK, MUTED, Plot, new_figure
 from firstlight.record import Record
+from firstlight.studies.perceptron.areas import gap, thresholds
 from firstlight.studies.perceptron.labels import CRITERIA, DIFFERENCE, STATISTICS
 
 NAMES = [text.sentence(name.removeprefix("the ")) for name in CRITERIA.values()]
@@ -28,48 +29,113 @@ def _ray(weights: Any) -> tuple[list[float], list[float]]:
     return [0.0, float(end[0])], [0.0, float(end[1])]
 
 
-def lines(record: Record) -> Figure:
-    """Draw the first training set with the true line and both learned lines."""
-    figure, ax = new_figure("narrow", 4.1, record=record)
+def _edge(u: float) -> tuple[float, float]:
+    """Return where the ray that has the share u of the square below it meets the square's border."""
+    return (1.0, 2 * u) if u <= 0.5 else (2 * (1 - u), 1.0)
+
+
+def _gap(record: Record) -> tuple[float, float] | None:
+    """Return where the gap of the first training set begins and ends; None with one class only."""
+    low, high = gap(record.data["first_points"].values, record.data["first_labels"].values)
+    ends = float(low), float(high)
+    return ends if np.isfinite(ends).all() else None
+
+
+def _square(ax: Any, record: Record, ends: tuple[float, float] | None) -> None:
+    """Draw the training set in its square, the gap as a wedge, and the three lines."""
     X, y = record.data["first_points"].values, record.data["first_labels"].values
-    ax.plot([0, 1], [0, 1], color=MUTED, lw=1.2, label="true line, x₁ = x₂")
+    if ends is not None:
+        corner = [(1.0, 1.0)] if ends[0] < 0.5 < ends[1] else []
+        wedge = zip((0.0, 0.0), _edge(ends[0]), *corner, _edge(ends[1]), strict=True)
+        ax.fill(*wedge, color=COLORS[4], alpha=0.25, lw=0, label="gap between the classes")
+    ax.plot([0, 1], [0, 1], color=MUTED, lw=1.2, ls=(0, (1, 1)), label="true line, x₁ = x₂")
     for criterion, style in STYLES.items():
-        ends = _ray(record.data["first_weights"].sel(criterion=criterion).values)
-        ax.plot(*ends, lw=2, **style)
+        along = _ray(record.data["first_weights"].sel(criterion=criterion).values)
+        ax.plot(*along, lw=2, **style)
     for label, kind, marker, fill in ((1, "positive", "o", INK), (-1, "negative", "s", "white")):
-        name = f"{kind} training point"
-        ax.plot(*X[y == label].T, ls="none", marker=marker, color=INK, mfc=fill, label=name)
+        look = {"ls": "none", "marker": marker, "color": INK, "mfc": fill}
+        ax.plot(*X[y == label].T, **look, label=f"{kind} training point")
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="x₁", ylabel="x₂", aspect="equal")
-    figure.legend(loc="outside right center")
+
+
+def _errors(ax: Any, record: Record, ends: tuple[float, float] | None) -> None:
+    """Draw where in the gap each line lies: from the true line to it, the error is a length."""
+    places, _ = thresholds(record.data["first_weights"].values)
+    if ends is not None:
+        ax.axvspan(*ends, color=COLORS[4], alpha=0.25, lw=0)
+        ax.axvline(sum(ends) / 2, color=INK, lw=0.9)
+    ax.axvline(0.5, color=MUTED, lw=1.2, ls=(0, (1, 1)))
+    middle = 0.5 if ends is None else sum(ends) / 2
+    first, second = ("right", "left") if middle < 0.5 else ("left", "right")
+    for x, y, side, words in (
+        (middle, -0.6, first, "middle of the gap"),
+        (0.5, 1.6, second, "true line"),
+    ):
+        ax.annotate(words, (x, y), xytext=(-4 if side == "right" else 4, 0), size=8, ha=side,
+                    va="center", textcoords="offset points")  # fmt: skip
+    names = []
+    for row, (criterion, place) in enumerate(zip(CRITERIA, places, strict=True)):
+        ax.plot([0.5, place], [row, row], color=COLORS[row], lw=2.5, ls=DASHES[row])
+        ax.plot([place], [row], "o", color=COLORS[row], ms=6)
+        area = record.facts.get("first", quantity="area", criterion=criterion)
+        names.append(f"{NAMES[row].split()[0]}\n{text.value(area, 'percent')} right")
+    ax.margins(x=0.15)
+    ax.set(ylim=(1.75, -0.75), xlabel="Share of the square below the line")
+    ax.set_yticks([0, 1], names)
+    ax.grid(axis="y", visible=False)
+    percent_axis(ax.xaxis)
+
+
+def lines(record: Record) -> Figure:
+    """Draw the first training set with its gap and lines, and where in the gap they lie."""
+    figure, (left, right) = new_figure("full", 3.1, cols=2, record=record)
+    ends = _gap(record)
+    _square(left, record, ends)
+    _errors(right, record, ends)
+    left.set_title(text.counted(record.config["train_points"], "training point"))
+    right.set_title("Where the lines end")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
+
+
+def _share_axis(ax: Any) -> None:
+    ax.set(ylim=(0, 1), ylabel="Share of training sets")
+    percent_axis(ax.yaxis)
 
 
 def accuracies(record: Record) -> Figure:
-    """Draw how the error over training sets is distributed, and the paired differences."""
-    figure, (left, right) = new_figure("full", 3.1, cols=2, record=record)
-    accuracy = record.data["accuracy"]
+    """Draw, over training sets, the place in the gap, the error, and the paired difference."""
+    figure, (place, error, difference) = new_figure("full", 2.7, cols=3, record=record)
     for criterion, style in STYLES.items():
-        error = np.sort(1 - accuracy.sel(criterion=criterion).values)
-        share = np.arange(1, error.size + 1) / error.size
-        left.step(error, share, where="post", **style)
-    left.set(xscale="log", xlim=(1e-4, 0.6), ylim=(0, 1), xlabel="Error on the unit square")
-    left.set(ylabel="Share of training sets", title="Distribution of the error")
-    ticks_at(left.xaxis, [1e-4, 1e-3, 1e-2, 1e-1], lambda v: f"{100 * v:g}\u202f%")
-    percent_axis(left.yaxis)
-    left.legend(loc="upper left")
-    perceptron, hinge = (accuracy.sel(criterion=criterion).values for criterion in CRITERIA)
+        away = np.sort(record.data["offcentre"].sel(criterion=criterion).dropna("set").values)
+        place.step(away, np.arange(1, away.size + 1) / max(1, away.size), where="post", **style)
+        wrong = np.sort(1 - record.data["accuracy"].sel(criterion=criterion).values)
+        error.step(wrong, np.arange(1, wrong.size + 1) / wrong.size, where="post", **style)
+    place.plot([0, 1], [0, 1], color=MUTED, lw=1, ls=(0, (1, 1)), label="anywhere in the gap")
+    place.set(xlim=(0, 1), xlabel="0 %: middle, 100 %: edge of the gap", title="Place in the gap")
+    percent_axis(place.xaxis)
+    place.set_xticks([0, 0.5, 1])
+    error.set(xscale="log", xlim=(1e-4, 0.6), xlabel="Error on the square", title="Error")
+    ticks_at(error.xaxis, [1e-4, 1e-3, 1e-2, 1e-1], lambda v: f"{100 * v:g}\u202f%")
+    for ax in (place, error):
+        _share_axis(ax)
+    _differences(difference, record)
+    handles, labels = place.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+def _differences(ax: Any, record: Record) -> None:
+    perceptron, hinge = (record.data["accuracy"].sel(criterion=c).values for c in CRITERIA)
     points = 100 * (hinge - perceptron)
-    edge = float(np.quantile(np.abs(points), 0.99))
-    bins = np.linspace(-edge, edge, 41)
-    right.hist(np.clip(points, -edge, edge), bins, color=COLORS[1], alpha=0.55)
-    right.axvline(0, color=MUTED, lw=1)
+    edge = float(np.quantile(np.abs(points), 0.99)) or 1.0
+    ax.hist(np.clip(points, -edge, edge), np.linspace(-edge, edge, 41), color=COLORS[5], alpha=0.5)
+    ax.axvline(0, color=MUTED, lw=1, ls=(0, (1, 1)))
     mean = record.facts.get("accuracy", criterion=DIFFERENCE)
     if mean.low is not None and mean.high is not None:
-        right.axvspan(100 * mean.low, 100 * mean.high, color=INK, alpha=0.35, lw=0)
-    right.axvline(100 * float(mean), color=INK, lw=1.4)
-    right.set(xlabel="Hinge − perceptron, percentage points", ylabel="Training sets")
-    right.set_title("Difference on the same set")
-    return figure
+        ax.axvspan(100 * mean.low, 100 * mean.high, color=INK, alpha=0.35, lw=0)
+    ax.axvline(100 * float(mean), color=INK, lw=1.4)
+    ax.set(xlabel="Hinge − perceptron (points)", ylabel="Training sets", title="Same set")
 
 
 def _trace(ax: Any, record: Record, name: str, error: bool = False) -> None:
@@ -93,7 +159,7 @@ def _early(record: Record, quantity: str) -> float:
 
 def epochs(record: Record) -> Figure:
     """Draw the mean accuracy and the disagreement against the epochs allowed."""
-    figure, (left, right) = new_figure("full", 3.4, cols=2, record=record)
+    figure, (left, right) = new_figure("full", 3.1, cols=2, record=record)
     _trace(left, record, "accuracy", error=True)
     left.set(title="Accuracy (log scale of the error)", ylabel="Accuracy on the unit square")
     left.set_yscale("log")
@@ -111,7 +177,7 @@ def epochs(record: Record) -> Figure:
 
 def convergence(record: Record) -> Figure:
     """Draw the share of training sets that have converged against epochs."""
-    figure, ax = new_figure("narrow", 2.7, record=record)
+    figure, ax = new_figure("full", 2.1, record=record)
     limit = int(record.config["max_epochs"])
     for criterion, style in STYLES.items():
         done = record.data["converged"].sel(criterion=criterion).values.astype(bool)
@@ -134,9 +200,9 @@ def _shares(record: Record, measure: str, quantity: str) -> list[str]:
 def _lines_alt(record: Record) -> str:
     p, h = _shares(record, "first", "area")
     return (
-        f"{record.config['train_points']} points of the unit square with the diagonal and two "
-        f"learned lines through the origin; the perceptron's line gets {p} of the square right, the "
-        f"hinge loss's {h}."
+        f"Left: {record.config['train_points']} points of the unit square, the gap between the classes "
+        "shaded, with the diagonal and two learned lines through the origin. Right: the same lines as "
+        f"places in the gap; the perceptron's line gets {p} of the square right, the hinge loss's {h}."
     )
 
 
@@ -165,21 +231,22 @@ PLOTS = (
     Plot(
         "lines",
         lines,
-        "The first training set with the true line and the lines learned with each criterion.",
+        "The first training set. Every line in the shaded gap separates its classes. Right: the share of "
+        "the square below each line; its distance from the true line's half is the line's error.",
         _lines_alt,
     ),
     Plot(
         "accuracies",
         accuracies,
         lambda r: (
-            f"Left: share of {_sets(r)} whose exact error is at most the value on "
-            "the axis. Right: accuracy with hinge loss minus accuracy with perceptron criterion on "
-            "the same set; the outer bars hold everything beyond; black: mean with 95 % interval."
+            f"{text.sentence(_sets(r))}. Left and middle: share of sets with at most this distance from "
+            "the middle of the gap, or this error. Right: hinge loss minus perceptron criterion, mean "
+            "with 95 % interval in black; the outer bars hold all beyond."
         ),
         lambda r: (
-            "Left: cumulative distribution of the error over training sets, one curve for each "
-            "criterion. Right: histogram of the difference in accuracy on the same training set, mean "
-            f"{text.value(r.facts.get('accuracy', criterion=DIFFERENCE), 'points')}."
+            "Cumulative distributions over training sets of the distance from the middle of the gap and "
+            "of the error, one curve for each criterion, and a histogram of the difference in accuracy "
+            f"on the same set, mean {text.value(r.facts.get('accuracy', criterion=DIFFERENCE), 'points')}."
         ),
     ),
     Plot(

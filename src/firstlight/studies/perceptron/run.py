@@ -1,19 +1,12 @@
-"""Problem 1: the perceptron criterion against the hinge loss on 20 points of the unit square.
-
-All areas are exact. Without a bias, a point matters only through the ray from the origin on which it
-lies. Let u be the share of the square below that ray. For a uniform point u is uniform on [0, 1], the
-true class is positive where u < 1/2, and a classifier is a threshold on u: every area is a length.
-"""
+"""Problem 1: the perceptron criterion against the hinge loss on 20 points of the unit square."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy import stats as scipy_stats
 
 from firstlight import stats
 from firstlight.context import Context, Work
@@ -21,154 +14,42 @@ from firstlight.margin.lanes import Trained, train
 from firstlight.record import Array, Arrays, Fact, Facts, Label
 from firstlight.record.provenance import cores
 from firstlight.seeds import generator
-from firstlight.stats import CONFIDENCE
+from firstlight.studies.perceptron.areas import (
+    accuracy_on,
+    between,
+    disagreements,
+    exact_accuracy,
+    off_center,
+    pair_mean,
+)
 from firstlight.studies.perceptron.config import PerceptronConfig
 from firstlight.studies.perceptron.labels import CRITERIA, DIFFERENCE, STATISTICS
 from firstlight.studies.study import Results, checkpoints
 from firstlight.types import Floats, Numbers
 
-
-def _two_columns(name: str, values: ArrayLike) -> Floats:
-    array = np.asarray(values, np.float64)
-    if array.ndim < 1 or array.shape[-1] != 2:
-        raise ValueError(f"{name}: expected shape (..., 2), got {array.shape}")
-    return array
-
-
-def share_below(points: ArrayLike) -> Floats:
-    """Return the share u of the unit square that lies below the ray through each point.
-
-    u = t/2 for t = x2/x1 <= 1, else 1 − 1/(2t).
-
-    Args:
-        points: shape (..., 2), coordinates at least 0; the origin counts as u = 1.
-
-    Example:
-        >>> share_below([[1.0, 1.0], [1.0, 0.5]]).tolist()
-        [0.5, 0.25]
-    """
-    x = _two_columns("points", points)
-    if not (x >= 0).all():
-        raise ValueError("points: expected coordinates of at least 0, got a negative one or NaN")
-    low, high = x.min(axis=-1), x.max(axis=-1)
-    half = np.divide(low, 2 * high, out=np.zeros_like(low), where=high > 0)
-    u: Floats = np.where(x[..., 0] > x[..., 1], half, 1 - half)
-    return u
-
-
-def thresholds(weights: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return each classifier as a threshold p on u and whether u < p is its positive side.
-
-    Nothing is positive for w = 0 and w1, w2 <= 0, since sign(0) counts as the negative class; then
-    p = 0 with the positive side below.
-    """
-    w = _two_columns("weights", weights)
-    first, second = w[..., 0], w[..., 1]
-    under = second <= 0
-    # The line w·x = 0 runs along the direction (−w2, w1) or (w2, −w1).
-    along = np.stack([np.abs(second), np.where(second > 0, -first, first)], axis=-1)
-    p = share_below(np.maximum(along, 0.0))
-    p = np.where((second == 0) & (first <= 0), 0.0, p)
-    return p, under
-
-
-def exact_accuracy(weights: ArrayLike) -> Floats:
-    """Return the share of the unit square that each classifier puts into its true class.
-
-    For w1 > 0 > w2 and t = −w1/w2 the error is (1 − t)/2 where t <= 1, else (1 − 1/t)/2.
-
-    Example:
-        >>> exact_accuracy([[1.0, -1.0], [-1.0, 1.0], [0.0, 0.0]]).tolist()
-        [1.0, 0.0, 0.5]
-    """
-    p, under = thresholds(weights)
-    error = np.abs(p - 0.5)
-    return np.where(under, 1 - error, error)
-
-
-def accuracy_on(weights: ArrayLike, points: ArrayLike) -> Floats:
-    """Return the share of points of the unit square, (T, 2), that each puts into its true class."""
-    x = _two_columns("points", points)
-    u, truth = share_below(x), x[:, 0] > x[:, 1]
-    positive, negative = np.sort(u[truth]), np.sort(u[~truth])
-    p, under = thresholds(weights)
-    if_under = np.searchsorted(positive, p) + len(negative) - np.searchsorted(negative, p)
-    last = [np.searchsorted(values, p, "right") for values in (positive, negative)]
-    share: Floats = np.where(under, if_under, len(positive) - last[0] + last[1]) / len(u)
-    return share
-
-
-def _distances(p: Floats, q: Floats) -> Floats:
-    """Return Σ_j |p_i − q_j| for every i, by sorting q."""
-    ordered = np.sort(q)
-    sums = np.cumsum(np.append(0.0, ordered))
-    k = np.searchsorted(ordered, p)
-    out: Floats = p * k - sums[k] + (sums[-1] - sums[k]) - p * (len(q) - k)
-    return out
-
-
-def disagreements(weights: ArrayLike) -> Floats:
-    """Return, for each classifier, the mean area on which one of the others decides differently.
-
-    The mean of the result, shape (R,), is that over all pairs, exact, in O(R log R).
-
-    Example:
-        >>> disagreements([[1.0, -1.0], [0.5, -1.0]]).tolist()
-        [0.25, 0.25]
-    """
-    p, under = thresholds(weights)
-    if p.ndim != 1 or len(p) < 2:
-        raise ValueError(f"weights: expected shape (R, 2) with R >= 2, got {(*p.shape, 2)}")
-    total = np.zeros(len(p))
-    for side in (under, ~under):
-        total[side] += _distances(p[side], p[side])
-        total[side] += (~side).sum() - _distances(p[side], p[~side])
-    return np.maximum(total, 0.0) / (len(p) - 1)
-
-
-def pair_mean(projections: ArrayLike) -> Fact:
-    """Return the mean over all pairs of R units with the interval of the delete-one jackknife.
-
-    Args:
-        projections: shape (R,), for each unit the mean over its pairs with the others, or the
-            difference of two such means.
-
-    Source: B. Efron and C. Stein, "The jackknife estimate of variance", Ann. Stat. 9 (1981);
-    W. Hoeffding, Ann. Math. Stat. 19 (1948), on means over pairs.
-    """
-    h = np.asarray(projections, np.float64)
-    count, value = h.size, float(h.mean())
-    if count < 3:
-        return Fact(value, n=count)
-    # Without unit i the mean over pairs is (R·U − 2·h_i)/(R − 2).
-    error = 2 / (count - 2) * math.sqrt((count - 1) / count * float(((h - value) ** 2).sum()))
-    half = float(scipy_stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
-    return Fact(value, value - half, value + half, count)
-
-
-def off_center(weights: ArrayLike, X: ArrayLike, y: Any) -> Floats:
-    """Return how far each separating line is from the middle of its gap: 0 middle, 1 edge.
-
-    The gap is the range of u between the outermost training points of the two classes; every line
-    in it makes no training error. NaN where a class is absent or the line does not separate. The
-    training points X have the shape (R, n, 2), their labels y, −1 and 1, (R, n).
-    """
-    u, labels = share_below(X), np.asarray(y)
-    low = np.where(labels > 0, u, -np.inf).max(axis=1)
-    high = np.where(labels < 0, u, np.inf).min(axis=1)
-    p, under = thresholds(weights)
-    good = np.isfinite(low) & np.isfinite(high) & under & (low <= p) & (p <= high) & (low < high)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(good, np.abs(p - (low + high) / 2) / ((high - low) / 2), np.nan)
-
-
 EARLY_EPOCHS = 100
 """Epochs of the hinge loss stopped early."""
 EARLY_RATE = 0.01
 """Its learning rate, as a share of the study's own."""
-ARMS = {"perceptron": (0.0, 1.0), "hinge": (1.0, 1.0), "hinge_slow": (1.0, EARLY_RATE)}
-"""Way of training → its margin, and its learning rate as a share of the study's own: the criteria,
-then the hinge loss at a small rate, which is slow to converge."""
+ARMS = (*CRITERIA, "hinge_slow")
+"""Ways of training: the criteria, then the hinge loss at a small rate, which is slow to converge."""
+
+
+@dataclass(frozen=True)
+class _Sets:
+    """What became of R training sets.
+
+    Args:
+        fits: arm → its classifiers.
+        places: how far each criterion's lines lie from the middles of their gaps, (criteria, R).
+        moved: area between the lines of a set's points in their order and in reverse, (criteria, R).
+        single: which sets have one class only, (R,).
+    """
+
+    fits: dict[str, Trained]
+    places: Floats
+    moved: Floats
+    single: Numbers
 
 
 def draw(rng: np.random.Generator, *shape: int) -> tuple[Floats, Numbers]:
@@ -184,62 +65,59 @@ def _chunks(config: PerceptronConfig) -> Iterator[int]:
         yield min(size, config.repeats - first)
 
 
-def _train(config: PerceptronConfig, X: Floats, y: Numbers, arm: str, marks: list[int]) -> Trained:
-    margin, share = ARMS[arm]
-    rate, limit = share * config.learning_rate, config.max_epochs
-    return train(X, y, margin=margin, learning_rate=rate, max_epochs=limit, checkpoints=marks)
+def _train(
+    config: PerceptronConfig, X: Floats, y: Numbers, arm: str, marks: Sequence[int] = ()
+) -> Trained:
+    a = 0.0 if arm == "perceptron" else 1.0  # in max{0, a − y(w·x)}: all that differs
+    rate = config.learning_rate * (EARLY_RATE if arm == "hinge_slow" else 1.0)
+    limit = config.max_epochs
+    return train(X, y, margin=a, learning_rate=rate, max_epochs=limit, checkpoints=marks)
 
 
-def _train_all(
-    config: PerceptronConfig, context: Context
-) -> tuple[dict[str, Trained], Floats, Numbers]:
-    """Train every arm on the same sets.
-
-    Beside the classifiers of each arm, return how far each criterion's lines lie from the middles of
-    their gaps, shape (criteria, sets), and which sets have one class only, shape (sets,).
-    """
+def _train_all(config: PerceptronConfig, context: Context) -> _Sets:
+    """Train every arm on the same sets, and both criteria on their points in reverse order too."""
     rng, marks = generator(config.seed, "perceptron", "sets"), checkpoints(config.max_epochs)
     parts: list[dict[str, Trained]] = []
-    places, single, done = [], [], 0
+    places, moved, single, done = [], [], [], 0
     for count in _chunks(config):
         X, y = draw(rng, count, config.train_points)
-        parts.append({arm: _train(config, X, y, arm, marks) for arm in ARMS})
-        places.append([off_center(parts[-1][name].weights, X, y) for name in CRITERIA])
+        fits = {arm: _train(config, X, y, arm, marks) for arm in ARMS}
+        back = {name: _train(config, X[:, ::-1], y[:, ::-1], name) for name in CRITERIA}
+        parts.append(fits)
+        places.append([off_center(fits[name].weights, X, y) for name in CRITERIA])
+        moved.append([between(fits[name].weights, back[name].weights) for name in CRITERIA])
         single.append((y == y[:, :1]).all(axis=1))
         done += count
         context.progress("training sets", done, config.repeats)
     fields = [field.name for field in dataclasses.fields(Trained)]
-    fits = {
+    whole = {
         arm: Trained(*(np.concatenate([getattr(part[arm], f) for part in parts]) for f in fields))
         for arm in ARMS
     }
-    return fits, np.concatenate(places, axis=1), np.concatenate(single)
+    where, apart = (np.concatenate(values, axis=1) for values in (places, moved))
+    return _Sets(whole, where, apart, np.concatenate(single))
 
 
 def _first(config: PerceptronConfig, facts: Facts, arrays: Arrays) -> Floats:
     """Answer for one draw of training points, the assignment's own experiment; return test points."""
     X, y = draw(generator(config.seed, "perceptron", "first"), config.train_points)
     T, truth = draw(generator(config.seed, "perceptron", "test"), config.test_points)
-    weights, right = [], []
-    for criterion in CRITERIA:
-        fit = _train(config, X[None], y[None], criterion, [])
-        right.append(np.where(T @ fit.weights[0] > 0, 1, -1) == truth)
+    fits = [_train(config, X[None], y[None], criterion) for criterion in CRITERIA]
+    areas = [float(exact_accuracy(fit.weights)[0]) for fit in fits]
+    for criterion, fit, area in zip(CRITERIA, fits, areas, strict=True):
+        right = (np.where(T @ fit.weights[0] > 0, 1, -1) == truth).sum()
         found = {
-            "accuracy": stats.proportion(int(right[-1].sum()), len(T)),
-            "area": Fact(float(exact_accuracy(fit.weights)[0])),
+            "accuracy": stats.proportion(int(right), len(T)),
+            "area": Fact(area),
             "epochs": Fact(int(fit.epochs[0])),
             "converged": Fact(bool(fit.converged[0])),
         }
         for quantity, fact in found.items():
             facts.put("first", fact, quantity=quantity, criterion=criterion)
-        weights.append(fit.weights[0])
-    only = [int((right[i] & ~right[1 - i]).sum()) for i in (0, 1)]
-    for name, count in zip(CRITERIA, only, strict=True):
-        facts.put("first", Fact(count), quantity="only_right", criterion=name)
-    facts.put("first", Fact(stats.mcnemar(*only), n=len(T)), quantity="mcnemar")
+    facts.put("first", Fact(areas[1] - areas[0]), quantity="area", criterion=DIFFERENCE)
     arrays.put("first_points", Array(X, ("point", "coordinate")))
     arrays.put("first_labels", Array(y, ("point",)))
-    arrays.put("first_weights", _by_criterion(weights, "coordinate"))
+    arrays.put("first_weights", _by_criterion([fit.weights[0] for fit in fits], "coordinate"))
     arrays.put("test_points", Array(T, ("test_point", "coordinate")))
     return T
 
@@ -255,29 +133,41 @@ def _pair(facts: Facts, measure: str, perceptron: Any, hinge: Any, **where: str)
     facts.put(measure, stats.paired_difference(hinge, perceptron), **where, criterion=DIFFERENCE)
 
 
-def _disagreement(facts: Facts, measure: str, perceptron: Any, hinge: Any, **where: str) -> None:
+def _disagreement(
+    facts: Facts, measure: str, both: Sequence[Floats], T: Floats | None = None, **where: str
+) -> None:
     """Add the disagreement among training sets, and its difference, hinge − perceptron."""
-    p, h = disagreements(perceptron), disagreements(hinge)
+    p, h = (disagreements(weights, T) for weights in both)
     for name, values in (("perceptron", p), ("hinge", h), (DIFFERENCE, h - p)):
         facts.put(measure, pair_mean(values), **where, criterion=name)
 
 
 def _over_sets(
-    config: PerceptronConfig, fits: Mapping[str, Trained], T: Floats, facts: Facts, arrays: Arrays
+    config: PerceptronConfig, sets: _Sets, T: Floats, facts: Facts, arrays: Arrays
 ) -> None:
     """Answer over many training sets, where every criterion has run to its end."""
-    W = [fits[name].weights for name in CRITERIA]
+    fits = [sets.fits[name] for name in CRITERIA]
+    W = [fit.weights for fit in fits]
     exact = [exact_accuracy(w) for w in W]
     _pair(facts, "accuracy", *exact)
+    both = fits[0].converged & fits[1].converged
+    if both.any():
+        _pair(facts, "accuracy_converged", *(values[both] for values in exact))
     _pair(facts, "test_accuracy", *(accuracy_on(w, T) for w in W))
-    _disagreement(facts, "disagreement", *W)
-    for name in CRITERIA:
-        share = stats.proportion(int(fits[name].converged.sum()), config.repeats)
+    _disagreement(facts, "disagreement", W)
+    _disagreement(facts, "test_disagreement", W, T)
+    _pair(facts, "reordered", *sets.moved)
+    separated = np.isfinite(sets.places).all(axis=0)
+    if separated.any():
+        _pair(facts, "offcentre", *sets.places[:, separated])
+    for name, fit in zip(CRITERIA, fits, strict=True):
+        share = stats.proportion(int(fit.converged.sum()), config.repeats)
         facts.put("converged", share, criterion=name)
-        facts.put("epochs", stats.quantile(fits[name].epochs, 0.5), criterion=name)
+        facts.put("epochs", stats.quantile(fit.epochs, 0.5), criterion=name)
     arrays.put("accuracy", _by_criterion(exact, "set"))
-    arrays.put("epochs", _by_criterion([fits[name].epochs for name in CRITERIA], "set"))
-    arrays.put("converged", _by_criterion([fits[name].converged for name in CRITERIA], "set"))
+    arrays.put("offcentre", _by_criterion(sets.places, "set"))
+    arrays.put("epochs", _by_criterion([fit.epochs for fit in fits], "set"))
+    arrays.put("converged", _by_criterion([fit.converged for fit in fits], "set"))
 
 
 def _early(
@@ -293,7 +183,7 @@ def _early(
     for name, values in zip(CRITERIA, accuracy, strict=True):
         facts.put("early", stats.mean(values), quantity="accuracy", criterion=name)
     facts.put("early", stats.paired_difference(*accuracy[::-1]), quantity=DIFFERENCE)
-    _disagreement(facts, "early", p, h, quantity="disagreement")
+    _disagreement(facts, "early", (p, h), quantity="disagreement")
     labels: dict[str, Sequence[Label]] = {"arm": [*ARMS], "epoch": marks, "statistic": STATISTICS}
     arrays.put("curve_epochs", Array(np.array(marks), ("epoch",)))
     curves: dict[str, Callable[[Floats], Fact]] = {
@@ -311,9 +201,11 @@ def run(config: PerceptronConfig, context: Context) -> Results:
     """Train both criteria on one training set and on many.
 
     Differences are hinge − perceptron on the same sets. Accuracies and disagreements are exact
-    areas of the unit square, except ``test_accuracy`` and the first set's ``accuracy``, which
-    count the test points; the interval of ``test_accuracy`` is over training sets with the test
-    points held fixed. A classifier with w·x = 0 chooses the negative class. A set that has not
+    areas of the unit square, except ``test_accuracy``, the first set's ``accuracy``, which
+    count the test points, and ``test_disagreement``; their intervals are over training sets with the
+    test points held fixed. ``accuracy_converged`` leaves out the sets on which a criterion did not
+    converge. ``reordered`` is the area between the lines of the same points in their order and in
+    reverse. A classifier with w·x = 0 chooses the negative class. A set that has not
     converged after ``max_epochs`` counts with the weights that it has.
 
     Args:
@@ -322,13 +214,10 @@ def run(config: PerceptronConfig, context: Context) -> Results:
     """
     facts, arrays, started = Facts(), Arrays(), perf_counter()
     test_points = _first(config, facts, arrays)
-    fits, places, single = _train_all(config, context)
+    sets = _train_all(config, context)
     seconds = round(perf_counter() - started, 3)
     context.done.append(Work("training sets", config.repeats, seconds, cores(), "threads"))
-    _over_sets(config, fits, test_points, facts, arrays)
-    _early(config, fits, facts, arrays)
-    facts.put("one_class", stats.proportion(int(single.sum()), single.size))
-    both = np.isfinite(places).all(axis=0)
-    if both.any():
-        _pair(facts, "offcentre", *places[:, both])
+    _over_sets(config, sets, test_points, facts, arrays)
+    _early(config, sets.fits, facts, arrays)
+    facts.put("one_class", stats.proportion(int(sets.single.sum()), sets.single.size))
     return Results(facts, arrays)

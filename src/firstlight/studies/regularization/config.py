@@ -20,20 +20,21 @@ class RegularizationConfig(Config):
     data_set: ClassVar[str | None] = "mnist"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "quick": {},
-        "full": {"seeds": 5, "train_images": 60_000, "test_images": 10_000, "epochs": 10},
+        "class": {"train_images": 60_000, "test_images": 10_000, "epochs": 3},
+        "full": {"train_images": 60_000, "test_images": 10_000, "epochs": 10},
     }
 
     arms: tuple[Arm, ...] = field(default=ARMS, metadata={"choices": ARMS})
-    """What is trained: any of plain, norm_hidden, norm_input, dropout, norm_dropout."""
-    seeds: int = bounded(2, 1, 1_000, "seeds")
+    """What is trained: any of plain, norm_hidden, norm_input, dropout, norm_dropout, norm_dropout_last."""
+    seeds: int = bounded(5, 1, 1_000, "seeds")
     """Independent trainings of each arm."""
-    train_images: int = bounded(10_000, 100, 60_000, "images")
+    train_images: int = bounded(6_000, 100, 60_000, "images")
     """Images used for training and validation together."""
-    test_images: int = bounded(10_000, 100, 10_000, "images")
+    test_images: int = bounded(2_000, 100, 10_000, "images")
     """Images of the test set that are used."""
-    validation_share: float = bounded(1 / 12, 0.01, 0.5)
+    validation_share: float = bounded(1 / 12, 0.02, 0.5)
     """Share of the training images held out for validation."""
-    epochs: int = bounded(3, 1, 1_000, "epochs")
+    epochs: int = bounded(4, 1, 1_000, "epochs")
     """Passes over the training images."""
     batch_size: int = bounded(64, 2, 10_000, "images")
     """Images per update."""
@@ -42,4 +43,4 @@ class RegularizationConfig(Config):
     input_dropout: float = bounded(0.2, 0.0, 0.95)
     """Probability that a pixel is dropped in the dropout arms."""
     hidden_dropout: float = bounded(0.5, 0.0, 0.95)
-    """Probability that a hidden unit is dropped in the dropout arms."""
+    """Probability that an output of a hidden layer is dropped in the dropout arms."""

@@ -4,13 +4,13 @@ All arms of a seed share the initial weights, the batches and, where they drop, 
 comparison is paired over seeds. Nothing is chosen on the test set.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from firstlight import seeds, stats
 from firstlight.context import Context
@@ -25,12 +25,15 @@ from firstlight.studies.regularization.config import RegularizationConfig
 from firstlight.studies.study import Results
 from firstlight.sweep import run_trials
 from firstlight.train.acceleration import PLAIN
-from firstlight.train.evaluation import evaluate
+from firstlight.train.evaluation import Evaluation, evaluate, recalibrated
 from firstlight.train.loop import fit
 from firstlight.types import Floats, Tick
 
 CHECKPOINTS = 8
 """Parts of the first epoch between which the movement of a layer's inputs is measured."""
+
+RECALIBRATION_IMAGES = 1_000
+"""Training images from which the statistics of batch normalization are computed for an evaluation."""
 
 PROBE_IMAGES = 512
 """Validation images on which that movement is measured."""
@@ -41,15 +44,23 @@ VARIANCE_IMAGES = 2_048
 STATE = {"gamma": "weight", "beta": "bias"} | {k: k for k in ("running_mean", "running_var")}
 """What is recorded of a batch normalization → its name in PyTorch."""
 
+
+Trials = Mapping[str, list[TrialResult]]
+"""Arm → one result for each seed, in the order of the seeds."""
+
 AXES = {
     "curve": ("epoch",),
     "movement": ("checkpoint", "receiver"),
-    "test_correct": ("image",),
-    **dict.fromkeys(STATE, ("channel",)),
+    labels.CORRECT["test"]: ("image",),
+    **dict.fromkeys((*labels.LEARNED, *labels.MOVING), ("channel",)),
 }
-"""Array → its axes after that of the seeds."""
+"""Array of a record → its axes after that of the seeds; a training's other arrays are not kept."""
 
-Trials = Mapping[str, list[TrialResult]]
+LEVEL = 0.05
+"""A p-value below it counts as a difference between two trained networks."""
+
+Pair = tuple[Tensor, Tensor]
+"""Images and labels."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +75,17 @@ class Trial:
 def run(config: RegularizationConfig, context: Context) -> Results:
     """Train every arm with every seed.
 
-    Facts are means over seeds with t intervals: accuracy and loss of each arm on the training,
-    validation and test images; ``difference`` and ``loss_difference`` of each pair of arms on the
-    test images, first − second, paired; ``mcnemar``, its p-value over test images (see
-    ``stats.combined_p``); ``removal``, ``coadaptation`` and ``covariate_shift`` as in ``measures``;
-    ``variance_shift``, the variance without dropout, as at test time, over the running variance,
-    and its control ``variance_training``, the variance in training over the same; mean, lowest and
-    highest γ and β over channels and seeds; and ``change``, see ``labels.CHANGES``.
+    Accuracies have intervals for new seeds and new images, ``stats.two_level``: of each arm on the
+    training, validation and test images; ``difference`` of each pair of arms on the test images,
+    first − second, paired over seeds and images; ``moving_accuracy``, on the test images with the
+    moving averages of the training instead of fresh statistics, and ``recomputing``, what the fresh
+    ones add. All others are means over seeds with t intervals: losses; ``loss_difference``; ``gap``,
+    accuracy on training minus test images; ``removal``, ``coadaptation`` and ``covariate_shift`` as
+    in ``measures``; ``variance_shift``, the variance without dropout, as at test time, over the
+    moving average of the variance, and its control ``variance_training``, the variance in training
+    over the same; mean, lowest and highest γ and β over channels and seeds; and ``change``, see
+    ``labels.CHANGES``. ``mcnemar`` is the p-value over the test images, see ``stats.combined_p``, and
+    ``mcnemar_seeds`` the number of seeds whose own is below 5 %.
 
     Args:
         config: the parameters.
@@ -85,6 +100,11 @@ def run(config: RegularizationConfig, context: Context) -> Results:
     arrays = all_arrays(trials)
     facts = all_facts(trials, arrays)
     facts.put("data", Fact(context.images().name))
+    images = images_of(config, context)
+    for role in labels.ACCURACY:
+        facts.put("images", Fact(len(getattr(images, role)[1])), role=role)
+    used = min(RECALIBRATION_IMAGES, len(images.train[1]))
+    facts.put("images", Fact(used), role="recomputed")
     return Results(facts, arrays)
 
 
@@ -106,8 +126,9 @@ def network(trial: Trial, device: str = "cpu") -> LeNet5:
     model = LeNet5(
         seeds.torch_generator(config.seed, "weights", trial.index),
         norm=variant.norms,
-        input_dropout=config.input_dropout if variant.drops else 0.0,
-        hidden_dropout=config.hidden_dropout if variant.drops else 0.0,
+        input_dropout=config.input_dropout,
+        hidden_dropout=config.hidden_dropout,
+        drop=variant.drops,
         masks=seeds.torch_generator(config.seed, "masks", trial.index, device=device),
     )
     return model.to(device)
@@ -125,14 +146,20 @@ def train_on(images: Split, trial: Trial, tick: Tick) -> TrialResult:
     result = TrialResult()
     model = network(trial, str(images.train[0].device))
     _train(model, images, trial, tick, result)
-    _put_coadaptation(model, images, trial, result)
     _put_norms(model, images, trial.config, result)
-    for name in labels.ACCURACY:
-        score = evaluate(model, *getattr(images, name))
-        result.facts.put(labels.ACCURACY[name], score.accuracy)
+    with recalibrated(model, images.train[0][:RECALIBRATION_IMAGES]):
+        _put_coadaptation(model, images, trial, result)
+    shown = {name: getattr(images, name) for name in labels.ACCURACY}
+    for name, score in evaluated(model, images, shown).items():
         result.facts.put(labels.LOSS[name], score.loss)
-    result.arrays.put("test_correct", score.correct.astype(np.uint8))
+        result.arrays.put(labels.CORRECT[name], score.correct.astype(np.uint8))
     return result
+
+
+def evaluated(model: LeNet5, images: Split, shown: Mapping[str, Pair]) -> dict[str, Evaluation]:
+    """Return what a network scores on some images: dropout off, statistics of training images."""
+    with recalibrated(model, images.train[0][:RECALIBRATION_IMAGES]):
+        return {name: evaluate(model, *pair) for name, pair in shown.items()}
 
 
 def _train(model: LeNet5, images: Split, trial: Trial, tick: Tick, result: TrialResult) -> None:
@@ -159,8 +186,8 @@ def _train(model: LeNet5, images: Split, trial: Trial, tick: Tick, result: Trial
         order = shuffled(len(x), config.batch_size, draw, device=str(x.device))
         step = epoch * each
         fit(model, x, y, order, optimizer, rate, first_step=step, after_step=after_step, path=PLAIN)
-        for name, shown in (("train", (x[seen], y[seen])), ("validation", images.validation)):
-            score = evaluate(model, *shown)
+        shown = {"train": (x[seen], y[seen]), "validation": images.validation}
+        for name, score in evaluated(model, images, shown).items():
             curves.setdefault(labels.ACCURACY[name], []).append(score.accuracy)
             curves.setdefault(labels.LOSS[name], []).append(score.loss)
     for measure, values in curves.items():
@@ -184,9 +211,11 @@ def _put_coadaptation(model: LeNet5, images: Split, trial: Trial, result: TrialR
 def _put_norms(
     model: LeNet5, images: Split, config: RegularizationConfig, result: TrialResult
 ) -> None:
-    """Add the variance ratios and what every batch normalization has learned."""
+    """Add what every batch normalization has learned, and what its moving averages are worth."""
     if not model.norms:
         return
+    score = evaluate(model, *images.test)
+    result.arrays.put(labels.CORRECT["moving"], score.correct.astype(np.uint8))
     x, batch = images.train[0][:VARIANCE_IMAGES], config.batch_size
     variances = {
         "variance_shift": measures.batch_variances(model, x, batch, training=False),
@@ -207,10 +236,11 @@ def all_arrays(trials: Trials) -> Arrays:
     arrays = Arrays()
     for arm, results in trials.items():
         for measure, coords, _ in results[0].arrays.entries():
-            values = np.stack([result.arrays.get(measure, **coords) for result in results])
-            receivers = {"receiver": list(labels.SOURCES)} if "receiver" in AXES[measure] else {}
-            array = Array(values, ("seed", *AXES[measure]), receivers)
-            arrays.put(measure, array, arm=arm, **coords)
+            if measure in AXES:
+                values = _stacked(results, measure, **coords)
+                labeled = {"receiver": list(labels.SOURCES)} if measure == "movement" else {}
+                array = Array(values, ("seed", *AXES[measure]), labeled)
+                arrays.put(measure, array, arm=arm, **coords)
     return arrays
 
 
@@ -218,40 +248,67 @@ def all_facts(trials: Trials, arrays: Arrays) -> Facts:
     """Return every fact of the study.
 
     Args:
-        trials: arm → one result for each seed, in the order of the seeds.
+        trials: what was measured in each training.
         arrays: what ``all_arrays`` makes of them.
     """
     facts = Facts()
     for arm, results in trials.items():
+        _put_scores(facts, arm, results)
         for measure, coords, _ in results[0].facts.entries():
-            within = (0.0, 1.0) if measure in labels.SHARES else (-math.inf, math.inf)
-            mean = stats.mean(_values(results, measure, **coords), within=within)
-            facts.put(measure, mean, arm=arm, **coords)
+            values, within = _values(results, measure, **coords), labels.WITHIN[measure]
+            facts.put(measure, stats.mean(values, within=within), arm=arm, **coords)
     for measure in labels.LEARNED:
         for _, coords, array in arrays.select(measure).entries():
             facts.put(f"{measure}_mean", stats.mean(array.values.mean(axis=1)), **coords)
             facts.put(f"{measure}_low", Fact(float(array.values.min())), **coords)
             facts.put(f"{measure}_high", Fact(float(array.values.max())), **coords)
     for first, second in combinations(trials, 2):
-        pair, both = {"first": first, "second": second}, (trials[first], trials[second])
-        for name, scores in (("difference", labels.ACCURACY), ("loss_difference", labels.LOSS)):
-            values = (_values(results, scores["test"]) for results in both)
-            facts.put(name, stats.paired_difference(*values), **pair)
-        chances = [_mcnemar(a, b) for a, b in zip(*both, strict=True)]
-        facts.put("mcnemar", Fact(stats.combined_p(chances), n=len(chances)), **pair)
+        _put_comparison(facts, {"first": first, "second": second}, trials)
     for change in labels.CHANGES:
-        arms = change["first"], change["second"]
-        if trials.keys() >= {*arms}:
+        if trials.keys() >= {change["first"], change["second"]}:
             at = {name: label for name, label in change.items() if name == "layer"}
-            values = (_values(trials[arm], change["quantity"], **at) for arm in arms)
-            facts.put("change", stats.paired_difference(*values), **change)
+            pair = (trials[change[side]] for side in ("first", "second"))
+            both = (_values(results, change["quantity"], **at) for results in pair)
+            facts.put("change", stats.paired_difference(*both), **change)
     return facts
 
 
-def _values(trials: list[TrialResult], measure: str, **coords: Label) -> Floats:
-    return np.array([float(trial.facts.get(measure, **coords)) for trial in trials])
+def _put_scores(facts: Facts, arm: str, results: list[TrialResult]) -> None:
+    """Add the accuracies of an arm, what fresh statistics add to it, and train minus test."""
+    correct = {
+        images: _stacked(results, array)
+        for images, array in labels.CORRECT.items()
+        if results[0].arrays.has(array)
+    }
+    for images, table in correct.items():
+        facts.put(f"{images}_accuracy", stats.two_level(table), arm=arm)
+    if "moving" in correct:
+        gain = stats.two_level_difference(correct["test"], correct["moving"])
+        facts.put("recomputing", gain, arm=arm)
+    train, test = (correct[images].mean(axis=1) for images in ("train", "test"))
+    facts.put("gap", stats.mean(train - test, within=(-1.0, 1.0)), arm=arm)
 
 
-def _mcnemar(a: TrialResult, b: TrialResult) -> float:
-    x, y = (trial.arrays.get("test_correct").astype(bool) for trial in (a, b))
-    return stats.mcnemar(int((x & ~y).sum()), int((~x & y).sum()))
+def _put_comparison(facts: Facts, pair: dict[str, str], trials: Trials) -> None:
+    """Add how two arms differ on the test images: first − second, paired by seed and image."""
+    both = [trials[pair[side]] for side in ("first", "second")]
+    correct = [_stacked(results, labels.CORRECT["test"]) for results in both]
+    losses = (_values(results, labels.LOSS["test"]) for results in both)
+    facts.put("difference", stats.two_level_difference(*correct), **pair)
+    facts.put("loss_difference", stats.paired_difference(*losses), **pair)
+    chances = [_mcnemar(*rows) for rows in zip(*correct, strict=True)]
+    facts.put("mcnemar", Fact(stats.combined_p(chances), n=len(chances)), **pair)
+    differ = sum(p < LEVEL for p in chances)
+    facts.put("mcnemar_seeds", Fact(differ, n=len(chances)), **pair)
+
+
+def _stacked(results: list[TrialResult], measure: str, /, **coords: Label) -> np.ndarray:
+    return np.stack([result.arrays.get(measure, **coords) for result in results])
+
+
+def _values(results: list[TrialResult], measure: str, /, **coords: Label) -> Floats:
+    return np.array([float(result.facts.get(measure, **coords)) for result in results])
+
+
+def _mcnemar(first: np.ndarray, second: np.ndarray) -> float:
+    return stats.mcnemar(int((first > second).sum()), int((first < second).sum()))
