@@ -23,7 +23,7 @@ from firstlight.studies.cyclical.labels import BATCH_TESTS as NAMES
 
 SMALL = CyclicalConfig(
     width=0.05, train_images=480, test_images=100, calibration_images=64, batch_size=16,
-    micro_batch=16, batch_sizes=(16, 32, 64, 128, 256), batch_epochs=1.0, batch_repeats=1,
+    micro_batch=16, batch_sizes=(16, 32, 48, 64, 96), batch_epochs=1.0, batch_repeats=1,
     batch_tests=("batch_epochs",), epochs=1, seeds=2, literal_seeds=1, range_epochs=2.0,
     ramp_epochs=2.0, range_repeats=1,
 )  # fmt: skip
@@ -189,7 +189,7 @@ def put_sizes(
         read[test] = read_curve(sizes, y, direction=NAMES[test][1])
     y = 0.7 + slope + draw.normal(0, 0.01, (config.batch_repeats, len(sizes)))
     study.put_search(search(sizes, y), rate, facts, arrays)
-    return bounds.choose_sizes(read, tried, n, facts)
+    return bounds.choose_sizes(read, tried, n, config.micro_batch, facts)
 
 
 def put_curve(

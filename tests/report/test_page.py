@@ -37,7 +37,7 @@ def html() -> str:
 
 def plain(text: str) -> str:
     """Return text with ordinary spaces and minus signs."""
-    return text.replace("\u202f", " ").replace("\u2212", "-")
+    return text.replace("\u202f", " ").replace("\u00a0", " ").replace("\u2212", "-")
 
 
 class Outline(HTMLParser):

@@ -1,5 +1,6 @@
 """One study on the page: what its template asks for, with the numbers of the page's parts."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -110,7 +111,7 @@ def grid_of(
         >>> grid_of(1, ["Arm", "Share"], [["plain", 0.5], ["dropout", None]], "Shares.").rows
         [['plain', '0.5'], ['dropout', '–']]
     """
-    texts = [[text.tie(text.plain(cell)) for cell in row] for row in rows]
+    texts = [[_tied(text.plain(cell)) for cell in row] for row in rows]
     for index, row in enumerate(texts):
         if len(row) != len(headers):
             raise ValueError(
@@ -119,6 +120,11 @@ def grid_of(
     if numeric is None:
         numeric = [_numeric([row[i] for row in texts]) for i in range(len(headers))]
     return Grid(number, list(headers), texts, list(numeric), text.tie(caption))
+
+
+def _tied(cell: str) -> str:
+    """Return a cell in which no line can break within an interval."""
+    return re.sub(r"(?<=[\d%]) to (?=[\d+−])", "\u00a0to\u00a0", text.tie(cell))
 
 
 def _numeric(cells: Sequence[str]) -> bool:

@@ -17,7 +17,7 @@ from firstlight.studies import study_of
 from firstlight.studies.initialization import run as study
 from firstlight.studies.initialization.config import InitializationConfig
 from firstlight.studies.initialization.labels import MEASURES, inits
-from firstlight.studies.initialization.theory import agreement, deviation, grouped, predicted
+from firstlight.studies.initialization.theory import agreement, grouped, predicted
 from initialization_samples import CONFIG, INITS, bars
 
 PLOTS = study_of("initialization").plots()

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from firstlight import stats
-from firstlight.errors import ConfigError
 from firstlight.ranges.curve.read import FEWEST, Bounds
 from firstlight.record import Fact, Facts
 from firstlight.studies.cyclical.config import CyclicalConfig
@@ -101,17 +100,12 @@ def updates_of(config: CyclicalConfig, size: int, n: int) -> int:
 def sizes_to_try(config: CyclicalConfig, images: int, facts: Facts) -> list[int]:
     """Return the batch sizes of which the images make enough updates, and note the others.
 
-    Raises:
-        ConfigError: there are fewer than five, of which no curve can be read.
+    Of few images the smallest sizes are tried all the same, as many as a curve must have.
     """
     updates = {size: updates_of(config, size, images) for size in config.batch_sizes}
     tried = [size for size in updates if updates[size] >= LEAST_UPDATES]
     if len(tried) < FEWEST:
-        raise ConfigError(
-            f"batch_sizes: expected at least {FEWEST} of which {images} images make "
-            f"{LEAST_UPDATES} updates in {config.batch_epochs:g} epochs, got {len(tried)}; "
-            "give smaller sizes, or raise batch_epochs"
-        )
+        tried = [size for size in updates if size <= images or size == min(updates)][:FEWEST]
     for size in tried:
         facts.put("batch_size_updates", Fact(updates[size]), size=size)
     left = [size for size in updates if size not in tried]
@@ -123,7 +117,7 @@ def sizes_to_try(config: CyclicalConfig, images: int, facts: Facts) -> list[int]
 
 
 def choose_sizes(
-    read: Mapping[str, Bounds], tried: Sequence[int], images: int, facts: Facts
+    read: Mapping[str, Bounds], tried: Sequence[int], images: int, unit: int, facts: Facts
 ) -> tuple[int, int]:
     """Return the bounds of the batch size for the policies, and note where they are from.
 
@@ -131,11 +125,13 @@ def choose_sizes(
     is the smallest or the largest size tried; so is every bound outside them. The policies move up
     to a tenth of the training images (``batch_used``), or twice the lower bound if that is more:
     beyond that a batch is no small part of a cycle any more (S. L. Smith et al. 2018 grow it so far).
+    Both are rounded to whole micro-batches.
 
     Args:
         read: test → what was read off its curve.
         tried: the batch sizes, in rising order.
         images: training images.
+        unit: images in a micro-batch.
         facts: takes what was read, the bounds and their sources.
     """
     for test, bounds in read.items():
@@ -155,7 +151,8 @@ def choose_sizes(
     for name, fact in chosen.items():
         facts.put(name, fact)
         facts.put(f"{name}_source", Fact("edge" if fact is edges[name] else "read"))
-    low, high = (int(float(fact)) for fact in chosen.values())
-    used = min(high, max(2 * low, images // 10))
+    least, most = (int(float(fact)) for fact in chosen.values())
+    low = unit * max(1, round(least / unit))
+    used = max(2 * low, unit * (min(most, images // 10) // unit))
     facts.put("batch_used", Fact(used))
     return low, used

@@ -49,7 +49,7 @@ class CyclicalConfig(Config):
     """Factor on the channels of every layer of MiniGoogLeNet."""
     resolution: float = bounded(0.5, 7 / 32, 4.0)
     """Factor on the pixels of a side of its images, 32 at resolution 1."""
-    train_images: int = bounded(6_000, 200, 60_000, "images")
+    train_images: int = bounded(4_500, 200, 60_000, "images")
     """Images used for training and validation together."""
     test_images: int = bounded(2_000, 100, 10_000, "images")
     """Images of the test set that are used."""
@@ -90,7 +90,7 @@ class CyclicalConfig(Config):
     """Passes over the images for each batch size, in the tests at equal epochs."""
     batch_updates: int = bounded(100, 4, 100_000, "updates")
     """Updates for each batch size, in the test at equal updates."""
-    batch_repeats: int = bounded(3, 1, 100, "repeats")
+    batch_repeats: int = bounded(2, 1, 100, "repeats")
     """Independent repeats of every training at a batch size; of the search for one, too."""
     policies: tuple[Policy, ...] = field(default=POLICIES, metadata={"choices": POLICIES})
     """What is compared; the literal ones move the batch size at lr_min, as the assignment says."""
@@ -100,10 +100,10 @@ class CyclicalConfig(Config):
     """Cycles in the whole training; it ends at the end of one."""
     final_amplitude: float = bounded(0.1, 1e-6, 1.0)
     """Amplitude at the end of the training, of 1 at its beginning."""
-    seeds: int = bounded(4, 1, 1_000, "seeds")
-    """Independent trainings under each policy."""
+    seeds: int = bounded(5, 1, 1_000, "seeds")
+    """Independent trainings under each policy, but for those at lr_min."""
     literal_seeds: int = bounded(2, 1, 1_000, "seeds")
-    """Independent trainings under each of the literal policies, at most as many as seeds."""
+    """Independent trainings under each policy at lr_min, at most as many as seeds."""
 
     @property
     def images_trained(self) -> int:

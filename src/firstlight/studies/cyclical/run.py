@@ -77,7 +77,8 @@ def seeds_of(config: CyclicalConfig, policy: str) -> int:
         >>> seeds_of(CyclicalConfig(seeds=4, literal_seeds=2), "growing_literal")
         2
     """
-    return min(config.seeds, config.literal_seeds) if policy in LITERAL else config.seeds
+    few = policy in ("fixed_low", *LITERAL)
+    return min(config.seeds, config.literal_seeds) if few else config.seeds
 
 
 def describe(dataset: Dataset, config: CyclicalConfig, facts: Facts, arrays: Arrays) -> None:
@@ -203,7 +204,7 @@ def _sizes(
         read[test] = read_curve(values, losses, direction=BATCH_TESTS[test][1], seed=config.seed)
         _put_curve(arrays, test, "batch_size", values, losses, "batch_repeat")
         put_ends(facts, test, losses)
-    return choose_sizes(read, tried, images, facts)
+    return choose_sizes(read, tried, images, config.micro_batch, facts)
 
 
 def put_search(found: TrialResult, rate: float, facts: Facts, arrays: Arrays) -> None:

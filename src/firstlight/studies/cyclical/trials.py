@@ -264,8 +264,9 @@ def plan(spec: PolicyTrial, n: int) -> tuple[list[Tensor], Schedule]:
     ``fixed_low`` and ``fixed_high`` stay at a bound of the learning rate; ``cyclical_rate`` moves
     between the bounds. Growing and shrinking batches move the size, geometrically. From the first
     turn on, halfway through the first cycle, the amplitude decays: of the peaks of the rate, of the
-    dips toward small batches, of the peaks toward large ones. Batches run over the ends of epochs;
-    less than half a batch left over at the very end joins the one before.
+    dips toward small batches, of the peaks toward large ones. A batch is a whole number of
+    micro-batches, so that batch normalization sees equally many images everywhere. Batches run over
+    the ends of epochs; less than half a batch left over at the very end joins the one before.
 
     Args:
         spec: the training.
@@ -285,8 +286,11 @@ def plan(spec: PolicyTrial, n: int) -> tuple[list[Tensor], Schedule]:
             rate = wave(low, high)
         return [batch for draw in draws for batch in shuffled(n, config.batch_size, draw)], rate
     toward: Toward = "high" if policy in ("growing_batch", "growing_literal") else "low"
-    schedule = wave(*spec.sizes, toward=toward, geometric=True)
-    sampler = CyclicBatchSampler(total, *spec.sizes, schedule=schedule, shuffle=False)
+    size = wave(*spec.sizes, toward=toward, geometric=True)
+    unit = min(config.micro_batch, spec.sizes[0])
+    sampler = CyclicBatchSampler(
+        total, *spec.sizes, schedule=lambda seen: unit * round(size(seen) / unit), shuffle=False
+    )
     sizes = list(sampler.sizes(0))
     if len(sizes) > 1 and 2 * sizes[-1] < sizes[-2]:
         sizes[-2:] = [sizes[-2] + sizes[-1]]

@@ -1,6 +1,6 @@
-"""Figures of problem 2.1: scales by layer against theory, violins, depth, and loss curves."""
+"""Figures of problem 2.1: what becomes of scales by layer, against theory, and loss curves."""
 
-from collections.abc import Iterator, Sequence
+import math
 from typing import Any
 
 import numpy as np
@@ -9,232 +9,161 @@ from matplotlib.lines import Line2D
 
 from firstlight import text
 from firstlight.plotting import marks
-from firstlight.plotting.style import COLORS, INK, MUTED, Plot, new_figure
-from firstlight.record import Fact, Record
+from firstlight.plotting.style import MUTED, Plot, new_figure
+from firstlight.record import Record
 from firstlight.stats import mean
 from firstlight.studies.initialization import labels
-from firstlight.studies.initialization.answers import trains
-from firstlight.studies.initialization.labels import LARGEST_LOSS
+from firstlight.studies.initialization.answers import NEEDED, trains
+from firstlight.studies.initialization.figures_violins import ACTIVATIONS, OTHERS
+from firstlight.studies.initialization.labels import LARGEST_LOSS, SATURATING
+from firstlight.studies.initialization.panels import (
+    TITLES,
+    by_layer,
+    legend,
+    lines,
+    panels,
+    scaled,
+    styles,
+)
 
-SPAN = 16
-"""Powers of ten that an axis of sizes spans at most."""
-SHADES = (COLORS[5], COLORS[4], COLORS[2], COLORS[3], INK)
-DASHES = ((1.2, 1.2), (3, 1.2), (5, 1.5), (5, 1.2, 1.2, 1.2), (9, 2))
-TITLES = {activation: text.sentence(name) for activation, name in labels.ACTIVATIONS.items()}
-AXES = {
-    "z": ("Z", "|Z|", "z_std"),
-    "activation": ("activation", "activation > 0", "activation_std"),
-    "gradient": ("∂loss/∂Z", "|∂loss/∂Z|", "gradient_std"),
-}
-"""Kind of value → what the axis is called, also where it holds exponents, and the fact."""
-BALL = {
-    "z": ("Z", COLORS[0]),
-    "activation": ("activation", COLORS[2]),
-    "weight": ("weight w", COLORS[5]),
-    "weight_gradient": ("|∂loss/∂w|", COLORS[1]),
-}
+THEORY: dict[str, Any] = {"color": MUTED, "lw": 3.5, "alpha": 0.4}
+"""The look of predictions that measured lines cover."""
+DECADES = 20
+"""Powers of ten to either side of 1 that a panel of the deep networks shows at most."""
 
 
-def _styles(record: Record) -> dict[str, dict[str, Any]]:
-    """Return colors and dashes: solid for Xavier and He, dashed and by order for each σ."""
-    styles: dict[str, dict[str, Any]] = {
-        init: {"color": SHADES[order % 5], "ls": (0, DASHES[(order + order // 5) % 5])}
-        for order, init in enumerate(labels.inits(record.config["sigmas"]))
-    }
-    solid = {"xavier": {"color": COLORS[0], "ls": "-"}, "he": {"color": COLORS[1], "ls": "-"}}
-    return styles | solid
+def _unit_axis(ax: Any) -> None:
+    """Make an axis logarithmic, in halves where it is short, and mark 1, where a scale is kept."""
+    marks.log_axis(ax.yaxis)
+    low, high = (math.log2(end) for end in ax.get_ylim())
+    if high - low < 5:
+        marks.ticks_at(ax.yaxis, [2.0**k for k in range(math.ceil(low), math.floor(high) + 1)])
+    marks.reference(ax, 1.0)
 
 
-def _panels(
-    record: Record, height: float, rows: int, titles: Sequence[str], sharey: str | bool = "row"
-) -> tuple[Figure, Any]:
-    """Return a figure and its panels, a column for each title, all over the layers."""
-    figure, axes = new_figure(
-        "full", height, rows, len(titles), record=record, sharex=True, sharey=sharey, squeeze=False
-    )
-    for top, bottom, title in zip(axes[0], axes[-1], titles, strict=True):
-        top.set_title(title)
-        bottom.set_xlabel("Layer")
-    return figure, axes
+def draw_backward(record: Record) -> Figure:
+    """Draw the scale of gradients, over that of the last layer, where units can saturate."""
+    figure, axes = panels(record, 2.7, 1, [TITLES[a] for a in SATURATING])
+    for ax, network, style in lines(record, axes[0], SATURATING):
+        facts = by_layer(record, "gradient_std", network)
+        theory = by_layer(record, "prediction_gradient", network)
+        scaled(ax, facts, theory, float(facts[-1]), **style)
+    for ax in axes[0]:
+        _unit_axis(ax)
+    axes[0, 0].set_ylabel("Gradient over last layer's")
+    return legend(figure, record)
 
 
-def _lines(
-    record: Record, row: Any, activations: Sequence[str]
-) -> Iterator[tuple[Any, dict[str, str], dict[str, Any]]]:
-    """Yield the panel, the coordinates and the style of every network of a row of panels."""
-    for ax, activation in zip(row, activations, strict=True):
-        for init, style in _styles(record).items():
-            yield ax, {"activation": activation, "init": init}, style
-
-
-def _by_layer(record: Record, measure: str, network: dict[str, str]) -> list[Fact]:
-    layers = range(1, record.config["layers"] + 1)
-    return [record.facts.get(measure, **network, layer=layer) for layer in layers]
-
-
-def _legend(figure: Figure, record: Record, thin: str = "", **look: Any) -> Figure:
-    """Name each initialization above the panels and, where there is one, the thin line."""
-    names = [*labels.inits(record.config["sigmas"]).values(), *filter(None, [thin])]
-    handles = [Line2D([], [], **look, **style) for style in _styles(record).values()]
-    handles.append(Line2D([], [], color=MUTED, lw=0.9))
-    marks.legend_above(figure, handles[: len(names)], names, min(8, len(names)))
+def draw_relu(record: Record) -> Figure:
+    """Draw Xavier and He with ReLU on their own scale: activations, gradients, and at depth."""
+    figure, axes = new_figure("full", 2.7, cols=3, record=record)
+    forward, back, deep = axes
+    for init in labels.SCHEMES:
+        look, network = styles(record)[init], {"activation": "relu", "init": init}
+        facts = by_layer(record, "activation_std", network)
+        scaled(forward, facts, by_layer(record, "prediction", network), float(facts[0]), **look)
+        facts = by_layer(record, "gradient_std", network)
+        theory = by_layer(record, "prediction_gradient", network)
+        scaled(back, facts, theory, float(facts[-1]), **look)
+        _deep_line(deep, record, "activation", network, look)
+    titles = ("Activations over layer 1", "Gradients over last layer", "Activations, deep networks")
+    for ax, title in zip(axes, titles, strict=True):
+        ax.set_title(title, size=9)
+        ax.set_xlabel("Layer")
+        _unit_axis(ax)
+    names = list(labels.SCHEMES.values())
+    handles = [Line2D([], [], ms=4, **styles(record)[init]) for init in labels.SCHEMES]
+    marks.legend_above(figure, handles, names)
     return figure
+
+
+def _deep_line(
+    ax: Any, record: Record, direction: str, network: dict[str, str], look: dict[str, Any]
+) -> None:
+    """Draw a deep network's scale over that of its first or last layer, 90 % of them, and theory."""
+    squares, theory = (
+        record.data[name].sel({"direction": direction, **network})
+        for name in ("deep_measured", "deep_predicted")
+    )
+    whole, expected = squares.values.mean(axis=0), theory.values
+    first = direction == "activation"
+    start, begin = (whole[0], expected[0]) if first else (1.0, 1.0)
+    low, high = np.quantile(np.sqrt(squares.values / start), [0.05, 0.95], axis=0)
+    layers = squares.deep_layer
+    marks.band(ax, layers, low, high, look["color"], alpha=0.22)
+    ax.plot(layers, np.sqrt(expected / begin), **THEORY)
+    ax.plot(layers, np.sqrt(whole / start), **{**look, "marker": ""})
 
 
 def draw_scales(record: Record) -> Figure:
     """Draw the scale of activations and of gradients by layer, with the predictions."""
     activations = record.config["activations"]
-    figure, axes = _panels(record, 5.2, 2, [TITLES[a] for a in activations])
-    layers = range(1, record.config["layers"] + 1)
+    figure, axes = panels(record, 5.0, 2, [TITLES[a] for a in activations])
     quantities = (
-        ("activation_std", "prediction", "Standard deviation of activations"),
-        ("gradient_std", "prediction_gradient", "Standard deviation of ∂loss/∂Z"),
+        ("activation_std", "prediction", "Deviation of activations"),
+        ("gradient_std", "prediction_gradient", "Deviation of ∂loss/∂Z"),
     )
     for row, (measure, prediction, label) in zip(axes, quantities, strict=True):
-        for ax, network, style in _lines(record, row, activations):
-            facts = _by_layer(record, measure, network)
-            low, high = [f.low for f in facts], [f.high for f in facts]
-            marks.band(ax, layers, low, high, style["color"], alpha=0.3)
-            dots = {"marker": "o", "ms": 3, **style, "ls": "none"}
-            ax.plot(layers, [float(f) for f in facts], **dots)
-            theory = _by_layer(record, prediction, network)
-            ax.plot(layers, [float(f) for f in theory], lw=1.2, **style)
-            ax.set_xticks(layers)
+        for ax, network, style in lines(record, row, activations):
+            theory = by_layer(record, prediction, network)
+            scaled(ax, by_layer(record, measure, network), theory, 1.0, **style)
+        for ax in row:
+            marks.log_axis(ax.yaxis)
         row[0].set_ylabel(label)
-        marks.log_axis(row[0].yaxis)
-    return _legend(figure, record, marker="o", ms=3)
+    return legend(figure, record)
 
 
 def draw_deep(record: Record) -> Figure:
     """Draw root mean squares in the deep networks against the predictions."""
     activations = record.config["activations"]
-    figure, axes = _panels(record, 5.2, 2, [TITLES[a] for a in activations])
-    words = ("Root mean square of activations", "Gradient over that of last layer")
+    figure, axes = panels(record, 5.0, 2, [TITLES[a] for a in activations])
+    words = ("Activations over layer 1", "Gradients over last layer")
     for row, direction, label in zip(axes, labels.DIRECTIONS, words, strict=True):
-        measured = record.data["deep_measured"].sel(direction=direction)
-        expected = record.data["deep_predicted"].sel(direction=direction)
-        for ax, network, style in _lines(record, row, activations):
-            values = measured.sel(network).values
-            low, high = np.quantile(np.sqrt(values), [0.05, 0.95], axis=0)
-            marks.band(ax, measured.deep_layer, low, high, style["color"], alpha=0.22)
-            ax.plot(measured.deep_layer, np.sqrt(values.mean(axis=0)), **style)
-            ax.plot(measured.deep_layer, np.sqrt(expected.sel(network)), color=MUTED, lw=0.9)
+        for ax, network, style in lines(record, row, activations):
+            _deep_line(ax, record, direction, network, style)
+        for ax in row:
+            low, high = ax.dataLim.intervaly
+            ax.set_yscale("log")
+            ax.set_ylim(max(low / 2, 10.0**-DECADES), min(2 * high, 10.0**DECADES))
+            _unit_axis(ax)
         row[0].set_ylabel(label)
-        marks.log_axis(row[0].yaxis)
-    return _legend(figure, record, "predicted")
+    return legend(figure, record, "predicted", mark=False, **THEORY)
 
 
 def draw_saturated(record: Record) -> Figure:
-    """Draw the share of saturated units by layer."""
-    activations = labels.trained(record.config["activations"])
-    figure, axes = _panels(record, 3.0, 1, [TITLES[a] for a in activations])
+    """Draw the share of saturated units by layer, where units can saturate."""
+    figure, axes = panels(record, 2.7, 1, [TITLES[a] for a in SATURATING], sharey=True)
     layers = range(1, record.config["layers"] + 1)
-    for ax, network, style in _lines(record, axes[0], activations):
-        shares = [100 * float(fact) for fact in _by_layer(record, "saturated", network)]
-        ax.plot(layers, shares, marker="o", ms=3, **style)
+    for ax, network, style in lines(record, axes[0], SATURATING):
+        shares = [100 * float(fact) for fact in by_layer(record, "saturated", network)]
+        ax.plot(layers, shares, ms=4, **style)
         ax.set(ylim=(-3, 103), xticks=layers)
-    axes[0, 0].set_ylabel("Saturated (%)")
-    return _legend(figure, record)
+    axes[0, 0].set_ylabel("Saturated units (%)")
+    return legend(figure, record)
 
 
 def draw_loss(record: Record) -> Figure:
     """Draw the loss on test images against the steps of the short trainings."""
     activations = labels.trained(record.config["activations"])
-    figure, axes = _panels(record, 3.2, 1, [TITLES[a] for a in activations])
+    figure, axes = panels(record, 3.0, 1, [TITLES[a] for a in activations], sharey=True)
     curves = record.data["loss_curve"].rename(trained_activation="activation")
-    for ax, network, style in _lines(record, axes[0], activations):
-        facts = [mean(losses) for losses in curves.sel(network).values.T]
-        low = [max(1e-3, float(f) if f.low is None else f.low) for f in facts]
+    for ax, network, style in lines(record, axes[0], activations):
+        facts = [
+            mean(losses, within=(1e-3, LARGEST_LOSS)) for losses in curves.sel(network).values.T
+        ]
+        low = [float(f) if f.low is None else f.low for f in facts]
         high = [float(f) if f.high is None else f.high for f in facts]
-        marks.band(ax, curves.step, low, high, style["color"])
-        ax.plot(curves.step, [float(f) for f in facts], **style)
-        ax.set(xlabel="Steps", yscale="log", ylim=(0.25, 1.2 * LARGEST_LOSS))
+        marks.band(ax, curves.step, low, high, style["color"], alpha=0.15)
+        ax.plot(curves.step, [float(f) for f in facts], ms=3, **style)
+        ax.set(xlabel="Steps", yscale="log", ylim=(0.25, 2 * LARGEST_LOSS))
     for ax in axes[0]:
-        ax.axhline(labels.GUESSING, color=MUTED, lw=0.8, zorder=0)
+        ax.axhline(labels.GUESSING, color=MUTED, lw=0.9, zorder=0)
     marks.ticks_at(axes[0, 0].yaxis, [0.3, 1, 3, 10, 30, 100])
     axes[0, 0].set_ylabel("Cross-entropy (nats)")
-    return _legend(figure, record, "guessing")
+    return legend(figure, record, "guessing", color=MUTED, lw=0.9)
 
 
-def draw_ball(record: Record) -> Figure:
-    """Draw Godoy's four panels for each pair of activation and initialization."""
-    config, inits = record.config, labels.inits(record.config["sigmas"])
-    pairs = labels.ball_inits(config["activations"], config["sigmas"])
-    titles = [f"{TITLES[activation]}, {inits[init]}" for activation, init in pairs.items()]
-    figure, axes = _panels(record, 6.4, len(BALL), titles, sharey=False)
-    for column, activation in zip(axes.T, pairs, strict=True):
-        for ax, (kind, (_, color)) in zip(column, BALL.items(), strict=True):
-            network = record.data["ball_sample"].sel(ball_activation=activation, ball_kind=kind)
-            _violins(ax, network, color, by_size=kind == "weight_gradient")
-        marks.exponent_axis(column[-1].yaxis, SPAN)
-    for ax, (name, _) in zip(axes[:, 0], BALL.values(), strict=True):
-        ax.set_ylabel(name)
-    return figure
-
-
-def _violins(ax: Any, samples: Any, color: str, by_size: bool) -> None:
-    values = samples.values.astype(float)
-    marks.violins(ax, marks.log_sizes(values) if by_size else values, color)
-
-
-def _violin_plot(name: str, kind: str, after: bool, what: str, note: str) -> Plot:
-    """Return the figure of one kind of value, before or after training.
-
-    Activations downwards; across the initializations with the smallest σ, the largest, Xavier, He.
-    """
-    signed, size, measure = AXES[kind]
-
-    def shown(record: Record) -> tuple[list[str], dict[str, str]]:
-        inits = labels.inits(labels.extremes(record.config["sigmas"]))
-        return labels.trained(record.config["activations"]), inits
-
-    def draw(record: Record) -> Figure:
-        activations, inits = shown(record)
-        rows, styles = len(activations), _styles(record)
-        figure, axes = _panels(record, 0.5 + 1.75 * rows, rows, list(inits.values()))
-        samples = record.data["before_sample"]
-        if after:
-            samples = record.data["after_sample"].rename(trained_activation="activation")
-        for row, activation in zip(axes, activations, strict=True):
-            by_size = kind != "activation" or activation == "relu"
-            for ax, init in zip(row, inits, strict=True):
-                network = samples.sel(kind=kind, activation=activation, init=init)
-                _violins(ax, network, styles[init]["color"], by_size)
-            if by_size:
-                marks.exponent_axis(row[0].yaxis, SPAN)
-            row[0].set_ylabel(f"{TITLES[activation]}\n{size if by_size else signed}")
-        return figure
-
-    def caption(record: Record) -> str:
-        steps = text.counted(record.config["steps"], "step")
-        networks = _sampled(record, "training_seeds" if after else "seeds")
-        return (
-            f"{text.sentence(what)} in each hidden layer, {f'after {steps}' if after else 'before training'}: "
-            f"{labels.SAMPLE} random units and images of each of {networks} networks. "
-            f"Bodies have equal widths; thin line: middle 90 %; bar: median. {note}"
-        )
-
-    def alt(record: Record) -> str:
-        activations, inits = shown(record)
-        panels = []
-        for activation in activations:
-            for init, title in inits.items():
-                facts = _by_layer(record, measure, {"activation": activation, "init": init})
-                first, last = (text.value(fact, "log") for fact in (facts[0], facts[-1]))
-                panels.append(f"{TITLES[activation]} {title} {first} and {last}")
-        return (
-            f"Violins of {what} by layer, {'after' if after else 'before'} training. Standard deviation "
-            f"before training in layers 1 and {record.config['layers']}: {', '.join(panels)}."
-        )
-
-    return Plot(name, draw, caption, alt, trains)
-
-
-def _sampled(record: Record, count: str = "seeds") -> int:
-    return min(labels.SAMPLED_SEEDS, int(record.config[count]))
-
-
-def _ends(record: Record, measure: str, activations: Sequence[str], **where: str) -> str:
+def _ends(record: Record, measure: str, activations: Any, **where: str) -> str:
     """Return a fact of each network, for readers who cannot see the figure."""
     names = labels.inits(record.config["sigmas"])
     return ", ".join(
@@ -242,6 +171,18 @@ def _ends(record: Record, measure: str, activations: Sequence[str], **where: str
         + text.value(record.facts.get(measure, **where, **network), "log")
         for network in labels.networks(activations, record.config["sigmas"])
     )
+
+
+def _backward_alt(record: Record) -> str:
+    ratios = _ends(record, "ratio", SATURATING, direction="gradient")
+    return f"Gradients by layer. Layer 1 over layer {record.config['layers']}: {ratios}."
+
+
+def _relu_alt(record: Record) -> str:
+    ratios = (
+        f"{way} {_ends(record, 'ratio', ['relu'], direction=way)}" for way in labels.DIRECTIONS
+    )
+    return f"Scales by layer with ReLU. Ratios of the ends: {'; '.join(ratios)}."
 
 
 def _scales_alt(record: Record) -> str:
@@ -253,58 +194,64 @@ def _scales_alt(record: Record) -> str:
     )
 
 
-SIZE = (
-    f"Sizes without their sign, on a logarithmic scale of at most {SPAN} powers of ten; zeros are "
-    "left out. A dash: no finite value but zero."
-)
-RELU = "ReLU: without its zeros, on a logarithmic scale. A dash: no finite value above zero."
-GRADIENTS = "gradients of an image's loss with respect to Z-values"
+def _has_all(record: Record) -> bool:
+    return all(activation in record.config["activations"] for activation in NEEDED)
+
 
 PLOTS = (
+    ACTIVATIONS,
+    Plot(
+        "backward",
+        draw_backward,
+        lambda r: (
+            "Standard deviation of the gradient in each layer over that in the last, before training: it "
+            f"vanishes or grows on its way back to layer 1. Marks: mean over {r.config['seeds']} networks, "
+            "95 % interval often narrower than the mark; lines: theory."
+        ),
+        _backward_alt,
+        _has_all,
+    ),
+    Plot(
+        "relu",
+        draw_relu,
+        lambda r: (
+            f"ReLU with Xavier and with He, on a scale of their own. Left, middle: standard deviations in "
+            f"{r.config['layers']} layers, theory as lines. Right: root mean square in networks of "
+            f"{r.config['depth']} layers, shaded: 90 % of the networks, gray: theory."
+        ),
+        _relu_alt,
+        _has_all,
+    ),
     Plot(
         "scales",
         draw_scales,
         lambda r: (
-            f"Scale by layer before training. Dots: mean over {r.config['seeds']} networks, shaded with its 95 % "
-            "interval, often narrower than the dot; lines: prediction. Gradients are predicted from "
-            "the last layer's measured one."
+            "Standard deviation by layer before training; each panel has its own scale. Marks: mean over {r.config['seeds']} "
+            "networks, 95 % interval often narrower than the mark; lines: prediction. Gradients are "
+            "predicted from the last layer's measured one."
         ),
         _scales_alt,
     ),
-    _violin_plot("activations", "activation", False, "activations", RELU),
-    _violin_plot("z_values", "z", False, "Z-values", SIZE),
-    _violin_plot("gradients", "gradient", False, GRADIENTS, SIZE),
-    _violin_plot("activations_after", "activation", True, "activations", RELU),
-    _violin_plot("gradients_after", "gradient", True, GRADIENTS, SIZE),
-    Plot(
-        "ball",
-        draw_ball,
-        lambda r: (
-            "The network of Godoy before training: Z-values, activations, weights and gradients of "
-            f"the mean loss with respect to the weights, {labels.SAMPLE} values of each layer of each of "
-            f"{_sampled(r)} networks. Gradients: their size, on a logarithmic scale, "
-            "zeros left out; each panel has its own scale."
-        ),
-        "Violins of Z-values, activations, weights and gradients by layer for three networks.",
-        trains,
-    ),
+    *OTHERS,
     Plot(
         "saturated",
         draw_saturated,
         lambda r: (
             f"Share of units and images with a slope below {100 * labels.SATURATED:g} % of the activation's "
-            f"largest one; for ReLU, of zeros. Mean over {r.config['seeds']} networks, before training."
+            f"largest one. Mean over {r.config['seeds']} networks, before training."
         ),
         "Share of saturated units by layer, one panel an activation, one line an initialization.",
-        trains,
+        _has_all,
     ),
     Plot(
         "deep",
         draw_deep,
         lambda r: (
-            f"Networks of {r.config['depth']} hidden layers before training. Colored: root of the "
-            f"mean over {r.config['seeds']} networks of the mean square; shaded: 90 % of the networks; thin gray: "
-            "prediction. Gradients start as random numbers behind the last layer."
+            f"Networks of {r.config['depth']} hidden layers before training: root of the mean over "
+            f"{r.config['seeds']} networks of the mean square, over that of the first layer (activations) or "
+            f"last (gradients); shaded: 90 % of the networks. Each panel has its own scale and ends at "
+            f"{text.power_of_ten(-DECADES)} and {text.power_of_ten(DECADES)}. Gradients start as random "
+            "numbers behind the last layer."
         ),
         "Scales by layer to the full depth; measured lines cover the predicted ones.",
     ),
@@ -313,8 +260,7 @@ PLOTS = (
         draw_loss,
         lambda r: (
             f"Loss on the test images in training: mean over {r.config['training_seeds']} networks with "
-            f"its 95 % interval (shaded). Losses above {LARGEST_LOSS:g} are drawn as "
-            f"{LARGEST_LOSS:g}."
+            f"its 95 % interval (shaded). Losses above {LARGEST_LOSS:g} are drawn as {LARGEST_LOSS:g}."
         ),
         lambda r: (
             f"Loss curves; they end at: {_ends(r, 'loss_after', labels.trained(r.config['activations']))} nats."

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from firstlight import text
 from firstlight.record import Fact, Record
+from firstlight.stats import decide, direction
 from firstlight.studies.initialization import labels
-from firstlight.studies.initialization.answers import NEEDED, course, helps, trains
+from firstlight.studies.initialization.answers import NEEDED, course, trains
 from firstlight.studies.study import Sheet
 
 AGREEMENT = {
@@ -26,8 +27,8 @@ COURSES = (
 )  # fmt: skip
 """What the short table shows; the sigmoid's activations gather at ½, whatever their scale."""
 DIRECTIONS = {"gradient": "gradients", "activation": "activations"}
-SCALES = {1: "closer to one", -1: "farther from one", 0: "no difference"}
-LOSSES = {1: "lower", -1: "higher", 0: "no difference"}
+CLOSER = ("closer to one", "farther from one")
+LOWER = ("lower", "higher")
 INTERVAL = "95 % interval"
 
 
@@ -86,18 +87,18 @@ def _agreement(record: Record) -> Iterator[list[str]]:
 
 
 def _agreed(record: Record) -> str:
-    """Say how many of the predictions hold, of activations and of gradients alike."""
+    """Say whether the predictions pass, those of activations and those of gradients."""
     clauses = []
-    for quantity, name in (("activation", "activations"), ("gradient", "gradients")):
+    for quantity in labels.DIRECTIONS:
         checked, within = (
             record.facts.value("agreement", quantity=quantity, count=count)
             for count in ("checked", "within")
         )
         far = text.value(record.facts.get("deviation", quantity=quantity), "{:.1%}")
-        holds = "holds" if checked == within else "is not exact"
+        passes = "passes" if checked == within else "does not pass"
         clauses.append(
-            f"of {name}, {text.number(within)} of {text.number(checked)} simultaneous intervals hold "
-            f"the prediction: it {holds} (at most {far} off)"
+            f"the theory of {DIRECTIONS[quantity]} {passes}: {text.number(within)} of "
+            f"{text.number(checked)} simultaneous intervals hold its prediction, at most {far} off"
         )
     return text.sentence("; ".join(clauses)) + "."
 
@@ -128,14 +129,21 @@ def _comparisons(record: Record) -> Iterator[list[str]]:
             where = {"activation": activation, "first": first, "second": second}
             ratio = facts.get("closer", direction="gradient", **where)
             loss = facts.get("difference", quantity="loss", **where)
-            scale, lower = helps(facts, activation, first, second)
             yield [
                 _name(activation, f"{names[first]} − {names[second]}"),
                 text.estimate(ratio, "signed", name=""),
-                SCALES[scale],
+                _decided(ratio, labels.MATTERS["2.1"], CLOSER),
                 text.estimate(loss, "signed", name=""),
-                LOSSES[lower],
+                _decided(loss, labels.LOSS_MATTERS, LOWER),
             ]
+
+
+def _decided(difference: Fact, matters: float, words: tuple[str, str]) -> str:
+    """Return what a difference comes to: the word for a negative one, or for a positive one."""
+    outcome = decide(difference, matters)
+    if outcome == "better":
+        return words[direction(difference) > 0]
+    return "no difference" if outcome == "no-difference" else "could not be determined"
 
 
 def _ends(record: Record, way: str) -> str:
