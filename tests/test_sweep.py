@@ -16,7 +16,6 @@ import sweep_work
 from firstlight.context import Context
 from firstlight.data import load
 from firstlight.errors import DataError, FolderError, TrialError
-from firstlight.record.provenance import cores
 from firstlight.record.store import TrialResult, claim, identity, read_trial, write_trial
 from firstlight.studies.regularization.config import RegularizationConfig
 from firstlight.sweep import run_trials
@@ -71,8 +70,8 @@ def test_one_worker_runs_in_the_calling_thread(tmp_path: Path) -> None:
 def test_the_data_set_travels_in_the_context(tmp_path: Path, executor: str) -> None:
     dataset = load("mnist", "embedded")
     context = Context(dataset=dataset)
-    results = run_trials(square, specs(tmp_path / "log", 1, 2), context, executor=executor)
-    assert [r.facts.get("images") for r in results.values()] == [len(dataset.train_images)] * 2
+    results = run_trials(square, specs(tmp_path / "log", 1), context, executor=executor)
+    assert [r.facts.get("images") for r in results.values()] == [len(dataset.train_images)]
 
 
 def test_what_ran_is_noted_for_provenance(tmp_path: Path) -> None:
@@ -107,10 +106,8 @@ def test_a_failure_keeps_what_was_done(
 ) -> None:
     log, context = tmp_path / "log", Context(folder=tmp_path)
     trials = specs(log, 1) | specs(log, 2, fail=fail, sleep=1)
-    if cores() > 1:  # let the first finish before the second fails
-        run_trials(square, specs(log, 1), context)
-    with pytest.raises(error) as caught:
-        run_trials(square, trials, context)
+    with pytest.raises(error) as caught:  # one worker finishes the first before the second fails
+        run_trials(square, trials, context, workers=1)
     assert words in str(caught.value)
     assert (tmp_path / "trials" / "t1.safetensors").exists()
     assert not (tmp_path / "trials" / "t2.safetensors").exists()

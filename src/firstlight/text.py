@@ -281,5 +281,6 @@ def size(fact: Fact) -> str:
 
 
 def tie(text: str) -> str:
-    """Return text in which no line can break between a number and its per cent sign."""
-    return re.sub(r"(?<=\d) (?=%)", _GAP, text)
+    """Return text in which no line breaks within a number: before its per cent sign, or 1.2 × 10⁻⁷."""
+    tied = re.sub(r"(?<=\d) (?=%)", _GAP, text)
+    return re.sub(r"(?<=\d) × (?=10)", "\u00a0×\u00a0", tied)

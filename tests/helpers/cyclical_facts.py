@@ -37,6 +37,14 @@ TRACE = (
     "noise_after_training", "put_back",
 )  # fmt: skip
 LOW, HIGH, RATE = 0.0011, 0.34, 0.02
+SCALE: dict[str, Any] = {
+    "policies": list(SKILL), "seeds": 4, "literal_seeds": 2, "epochs": 4, "cycles": 2,
+    "width": 0.0625, "train_images": 6_000, "range_repeats": 2, "range_epochs": 4.0,
+    "ramp_epochs": 2.0, "batch_repeats": 3, "batch_epochs": 1.0, "batch_updates": 100,
+    "batch_sizes": [64, 128, 256, 512, 1_024, 2_048, 4_096, 8_192], "batch_size": 64,
+    "candidates": 10, "range_mode": "plateaus", "final_amplitude": 0.1,
+}  # fmt: skip
+"""The scale of the usual record, whatever the presets are."""
 
 
 def record(
@@ -63,7 +71,7 @@ def record(
         notices: of the record.
         config: parameters that differ from the quick preset's.
     """
-    known = CyclicalConfig().as_dict() | {"policies": list(SKILL)} | config
+    known = CyclicalConfig().as_dict() | SCALE | config
     facts, arrays = Facts(), Arrays()
     _put_images(facts, arrays)
     _put_rates(known, facts, arrays, flat, lost)

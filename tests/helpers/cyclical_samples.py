@@ -169,7 +169,8 @@ def put_rates(
         curves[test] = values, losses(values, config.range_repeats, flat=flat, lost=lost)
         put_curve(arrays, test, axis, *curves[test])
     read = {test: read_curve(*curve, bootstrap=30) for test, curve in curves.items()}
-    return bounds.choose_rates(read, *curves["candidates"], facts)
+    values, measured = curves["candidates"]
+    return bounds.choose_rates(read, values, measured, facts)
 
 
 def put_sizes(

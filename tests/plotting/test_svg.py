@@ -86,3 +86,13 @@ def test_groups_that_say_something_stay() -> None:
 )
 def test_lines_go_from_point_to_point(path: str, short: str) -> None:
     assert slim(f'<svg><path d="{path}"/></svg>') == f'<svg><path d="{short}"/></svg>'
+
+
+def test_a_style_that_comes_back_is_written_once() -> None:
+    lines = '<path d="M 1 1" style="fill: none; stroke: #222222"/>' * 2
+    svg = f'<svg><defs><style type="text/css">*{{stroke-linecap: butt}}</style></defs>{lines}</svg>'
+    assert slim(svg) == (
+        '<svg><defs><style type="text/css">*{stroke-linecap: butt}.c0{fill:none;stroke:#222222}'
+        "</style></defs>" + '<path d="M1 1" class="c0"/>' * 2 + "</svg>"
+    )
+    assert "class" not in slim(f"<svg>{lines}</svg>"), "no sheet, no classes"

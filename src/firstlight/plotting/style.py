@@ -3,6 +3,7 @@
 import io
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ _PLACED = re.compile(r'\b(?:x|y|width|height)="[^"]*"|\btranslate\([^)]*\)')
 _ADVANCE = re.compile(r' transform="translate\((-?[\d.]+) 0\)"(?=/>)')
 _USED = re.compile(r'(?:url\(#|href="#)([^")]+)')
 _ID = re.compile(r' id="([^"]*)"')
+_STYLE = re.compile(r' style="([^"]*)"')
 _EMPTY = re.compile(r"<g\b[^>]*/>")
 _GROUP = re.compile(r"(<g\b[^>]*>|</g>)")
 
@@ -198,8 +200,20 @@ def slim(svg: str) -> str:
     used = {name: _short(place) for place, name in enumerate(dict.fromkeys(_USED.findall(svg)))}
     svg = _ID.sub(lambda found: f' id="{used[found[1]]}"' if found[1] in used else "", svg)
     svg = _USED.sub(lambda found: found[0].removesuffix(found[1]) + used[found[1]], svg)
-    svg = re.sub(r'(?<=style=")[^"]*', lambda found: re.sub(r"(?<=[:;]) ", "", found[0]), svg)
-    return _grouped(re.sub(r">\s+<", "><", svg).strip())
+    return _grouped(_styled(re.sub(r">\s+<", "><", svg).strip()))
+
+
+def _styled(svg: str) -> str:
+    """Return the drawing with every style that comes back written once, as a class."""
+    svg = _STYLE.sub(lambda found: re.sub(r"(?<=[:;]) ", "", found[0]), svg)
+    sheet = "</style>" in svg
+    styles = [s for s, n in Counter(_STYLE.findall(svg)).items() if n > 1 and sheet]
+    classes = {style: f"c{place}" for place, style in enumerate(styles)}
+    rules = "".join(f".{name}{{{style}}}" for style, name in classes.items())
+    svg = _STYLE.sub(
+        lambda found: f' class="{classes[found[1]]}"' if found[1] in classes else found[0], svg
+    )
+    return svg.replace("</style>", f"{rules}</style>", 1)
 
 
 def _grouped(svg: str) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from cyclical_facts import CASES, SKILL, case, record
 from firstlight.record import Fact, Record
-from firstlight.studies.cyclical.remarks import remarks
+from firstlight.studies.cyclical.answers import remarks
 
 
 def said(of: Record, question: str) -> str:

@@ -39,10 +39,12 @@ def test_every_fact_that_was_promised(record: Record) -> None:
     facts = record.facts
     for name in (
         "lr_min", "lr_max", "policy_rate", "batch_min", "batch_max", "images_per_second",
-        "auto_min", "auto_max", "auto_rate", "parameters",
+        "auto_rate", "parameters",
     ):  # fmt: skip
         assert facts.value(name) > 0
     assert facts.value("image_side") == 16
+    for name in ("min", "max", "recommended", "noise_start", "noise_end", "verdict", "reason"):
+        assert facts.has(f"auto_{name}")
     assert facts.value("batch_min") < facts.value("batch_max")
     for policy in POLICIES:
         fact = facts.get("test_accuracy", policy=policy)

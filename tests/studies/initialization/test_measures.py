@@ -1,6 +1,7 @@
 """What is measured on a trace, against double precision and by counting."""
 
 import numpy as np
+import pytest
 import torch
 
 from firstlight.studies.initialization.labels import MEASURES
@@ -14,6 +15,16 @@ def test_saturation_is_counted_exactly() -> None:
     row = measure("tanh", Trace([z], [a], [ACTIVATIONS["tanh"].slope(a)], [z]))[0, 0]
     share = dict(zip(MEASURES, row, strict=True))["saturated"]
     assert share == 3 / 8  # |tanh z| above √0.95, that is |z| above 2.178
+
+
+def test_the_gradient_of_units_that_are_not_saturated_is_counted() -> None:
+    z = torch.tensor([0.0, 3.0])[None, :, None]
+    a, delta = torch.tanh(z), torch.tensor([3.0, 4.0])[None, :, None]
+    slope = ACTIVATIONS["tanh"].slope(a)
+    for gradient, expected in ((delta, 9 / 25), (0 * delta, 0.0)):
+        row = measure("tanh", Trace([z], [a], [slope], [gradient]))[0, 0]
+        share = dict(zip(MEASURES, row, strict=True))["gradient_open"]
+        assert share == pytest.approx(expected)
 
 
 def test_moments_keep_small_deviations() -> None:

@@ -16,8 +16,8 @@ from firstlight.report import page
 from firstlight.studies import study_of
 from firstlight.studies.initialization import run as study
 from firstlight.studies.initialization.config import InitializationConfig
-from firstlight.studies.initialization.labels import MEASURES, inits
-from firstlight.studies.initialization.theory import agreement, grouped, predicted
+from firstlight.studies.initialization.labels import LARGEST_LOSS, MEASURES, distinct, inits
+from firstlight.studies.initialization.run import agreement, deviation, grouped, predicted
 from initialization_samples import CONFIG, INITS, bars
 
 PLOTS = study_of("initialization").plots()
@@ -34,11 +34,14 @@ def test_every_promised_fact_is_there(record: Record) -> None:
                 for name in ("activation_std", "gradient_std", "saturated", "mean_square", "z_std"):
                     fact = facts.get(name, **network, layer=layer)
                     assert fact.n == 12
-                    assert fact.low is not None
-                    assert fact.high is not None
-                    assert fact.low <= float(fact) <= fact.high
+                    if fact.low is None or fact.high is None:
+                        assert (name, float(fact)) == ("saturated", 0.0)  # in every network
+                    else:
+                        assert fact.low <= float(fact) <= fact.high
                 assert facts.value("prediction", **network, layer=layer) > 0
             assert facts.get("ratio", direction="gradient", **network).n == 12
+            assert facts.get("deep_ratio", direction="gradient", **network).n == 12
+            assert facts.has("median_ratio", **network) == (activation in ("tanh", "sigmoid"))
             if activation != "linear":
                 assert facts.get("loss_after", **network).n == 2
     assert not facts.has("loss_after", activation="linear")
@@ -62,7 +65,7 @@ def test_names_on_disk_are_those_of_former_records(record: Record) -> None:
 def test_facts_repeat_what_the_arrays_hold(record: Record) -> None:
     facts, measured = record.facts, record.data["before_measured"]
     assert dict(measured.sizes) == {
-        "seed": 12, "activation": 4, "init": 4, "layer": 3, "measure": 8
+        "seed": 12, "activation": 4, "init": 4, "layer": 3, "measure": 9
     }  # fmt: skip
     assert list(measured["measure"].values) == list(MEASURES)
     xavier = {"activation": "relu", "init": "xavier"}
@@ -85,6 +88,28 @@ def test_facts_repeat_what_the_arrays_hold(record: Record) -> None:
     assert record.data["before_sample"].shape == (4, 4, 3, 3, 2_000)
     assert record.data["deep_measured"].shape == (12, 4, 4, 6, 2)
     assert record.data["ball_sample"].shape == (3, 3, 4, 2_000)
+
+
+def test_deep_ratios_compare_both_ends(record: Record) -> None:
+    squares = record.data["deep_measured"].sel(activation="relu", init="xavier")
+    ends = squares.sel(deep_layer=6) / squares.sel(deep_layer=1)
+    expected = np.exp(np.log(ends.sel(direction="activation")).mean() / 2)
+    where = {"direction": "activation", "activation": "relu", "init": "xavier"}
+    assert record.facts.value("deep_ratio", **where) == pytest.approx(float(expected))
+
+
+def test_what_is_an_exact_factor_is_no_measurement(record: Record) -> None:
+    """ReLU networks of Xavier and of a small σ are the same numbers times a constant."""
+    where = {"direction": "activation", "activation": "relu", "first": "xavier"}
+    fact = record.facts.get("closer", **where, second="normal_0.01")
+    assert (fact.low, fact.high) == (None, None)
+    assert record.facts.get("closer", **where, second="normal_1").low is not None
+
+
+def test_losses_stay_within_what_is_recorded(record: Record) -> None:
+    for entry in record.facts.select("loss_after").entries():
+        assert entry.value.low is None or entry.value.low >= 0
+        assert entry.value.high is None or entry.value.high <= LARGEST_LOSS
 
 
 def test_the_closer_ratio_has_the_smaller_logarithm(record: Record) -> None:
@@ -177,7 +202,7 @@ def test_the_page_renders(record: Record, monkeypatch: pytest.MonkeyPatch) -> No
     assert 'id="question-2-1"' in html
     assert record.verdicts["2.1"].headline.split(";")[0] in html
     assert html.count("<figure>") == len(PLOTS)
-    assert html.count("<caption><span") == 4
+    assert html.count('<span class="number">Table') == len(study_of("initialization").sheets())
 
 
 def test_a_run_without_training_still_has_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +216,7 @@ def test_a_run_without_training_still_has_a_page(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(page, "draw_all", blank)
     html = page.render([other])
     assert html.count("<figure>") == 2
-    assert html.count("<caption><span") == 2
+    assert html.count('<span class="number">Table') == 3
 
 
 @pytest.mark.parametrize(
@@ -240,6 +265,17 @@ def test_agreement_counts_intervals(second: float, within: int, within_single: i
     values = np.array([[1.0, 10.0], [2.0, 11.0], [3.0, 12.0], [2.0, 11.0]])
     found = agreement([values], [np.array([2.0, second])])
     assert found == {"checked": 2, "within": within, "within_single": within_single}
+
+
+def test_the_largest_deviation_is_of_root_mean_squares() -> None:
+    squares = [np.array([[1.0, 2.0], [1.0, 6.0]]), np.array([[0.25], [0.25]])]
+    assert deviation(squares, [np.array([1.0, 1.0]), np.array([1.0])]) == pytest.approx(1.0)
+    assert deviation([], []) == 0.0
+
+
+def test_a_sigma_that_is_xaviers_is_shown_once() -> None:
+    assert list(distinct((0.01, 0.1, 0.14), 100)) == ["normal_0.01", "xavier", "he"]
+    assert list(distinct((0.01, 0.1, 0.14), 50)) == ["normal_0.01", "normal_0.1", "xavier", "he"]
 
 
 def test_agreement_of_nothing() -> None:

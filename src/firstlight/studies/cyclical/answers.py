@@ -17,7 +17,7 @@ from firstlight.studies.cyclical.labels import (
     POLICY,
     RANGES,
 )
-from firstlight.studies.cyclical.remarks import remarks as remarks
+from firstlight.studies.cyclical.words import remarks as remarks
 from firstlight.text import counted, estimate, listed, number, sentence, value
 
 ARGUMENT = "Increase: growing batches lower the noise, as a decaying rate does"

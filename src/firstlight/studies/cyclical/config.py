@@ -32,9 +32,7 @@ class CyclicalConfig(Config):
         "quick": {},
         "class": {
             "width": 0.125, "train_images": 36_000, "test_images": 10_000, "range_epochs": 2.0,
-            "batch_sizes": (64, 128, 256, 512, 1024, 2048, 4096, 8192), "batch_tests": BATCH_TESTS,
-            "batch_epochs": 1.0, "batch_updates": 100, "batch_repeats": 3, "epochs": 4,
-            "literal_seeds": 4,
+            "batch_repeats": 3, "literal_seeds": 3,
         },
         "full": {
             "width": 1.0, "resolution": 1.0, "train_images": 60_000, "test_images": 10_000,

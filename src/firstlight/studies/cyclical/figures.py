@@ -180,7 +180,7 @@ def _epochs(ax: Any) -> None:
 def draw_cyclical(record: Record) -> Figure:
     """Draw loss and accuracy of the training with the cyclical rate, and the rate below each."""
     figure, axes = new_figure(
-        "full", 3.0, 2, 2, record=record, sharex=True, height_ratios=(1.0, 0.42)
+        "full", 2.85, 2, 2, record=record, sharex=True, height_ratios=(1.0, 0.42)
     )
     for ax, what, scale in ((axes[0, 0], "loss", 1.0), (axes[0, 1], "accuracy", 100.0)):
         for part, label, color, marker, dashes in PARTS:
@@ -207,7 +207,7 @@ def draw_batches(record: Record) -> Figure:
     """Draw both cyclical batch sizes over the training, and the validation accuracy under them."""
     shown = trained(record, BATCHES)
     widths = (1.0,) * len(shown) + (1.25,)
-    figure, axes = new_figure("full", 2.6, 1, len(shown) + 1, record=record, width_ratios=widths)
+    figure, axes = new_figure("full", 2.5, 1, len(shown) + 1, record=record, width_ratios=widths)
     low, high = (record.facts.value(name) for name in ("batch_min", "batch_used"))
     for ax, policy in zip(axes, shown, strict=False):
         label = POLICY[policy]
@@ -284,10 +284,8 @@ CURVES = Plot(
     "cyclical_curves",
     draw_cyclical,
     lambda r: (
-        f"The cyclical learning rate, batches of {number(r.config['batch_size'])}. {_averaged(r)}. "
-        "Training scores: on as many training images as there are validation images, without "
-        f"dropout. The loss of guessing is {number(loss_of_guessing(r.facts), 2)}. Dashed: lr_min "
-        "and lr_max."
+        f"{_averaged(r)}. Training scores: of as many images as there are validation images, without "
+        f"dropout. Loss of guessing: {number(loss_of_guessing(r.facts), 2)}. Dashed: lr_min, lr_max."
     ),
     lambda r: f"Loss, accuracy and learning rate over the training: {_ends(r, 'cyclical_rate')}.",
     when=lambda r: "cyclical_rate" in r.config["policies"],

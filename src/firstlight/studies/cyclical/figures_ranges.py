@@ -70,7 +70,7 @@ def frame(record: Record) -> tuple[float, float]:
 
 def draw_rates(record: Record) -> Figure:
     """Draw the loss over the learning rate: the candidates, and beside them the ramp."""
-    figure, axes = new_figure("full", 2.9, 1, 2, record=record, sharey=True)
+    figure, axes = new_figure("full", 2.8, 1, 2, record=record, sharey=True)
     bottom, top = frame(record)
     for ax, test in zip(axes, RANGES, strict=True):
         values, losses = losses_of(record, test)
@@ -207,8 +207,8 @@ def draw_sizes(record: Record) -> Figure:
         ax.tick_params(axis="x", labelrotation=90 if len(tests) * len(values) > 10 else 0)
         ax.set_xlabel("Batch size (images)")
         ax.set_title(_sizes_title(record, test), pad=20)
-    axes[0].text(0.5, guess, "guessing", transform=axes[0].get_yaxis_transform(), size=8,
-                 va="bottom", ha="center", color=MUTED)  # fmt: skip
+    axes[0].text(0.98, guess, "guessing", transform=axes[0].get_yaxis_transform(), size=8,
+                 va="bottom", ha="right", color=MUTED)  # fmt: skip
     axes[0].set_ylabel("Training loss (nats)")
     legend_above(figure, *_once(axes), columns=6)
     return figure
@@ -262,9 +262,8 @@ def _rates_caption(record: Record) -> str:
     above = (mean[np.isfinite(mean)] > frame(record)[1]).any()
     bounds = [fact for test in RANGES for fact in _rate_bounds(record, test)]
     return (
-        f"Batches of {number(record.config['batch_size'])}. Left: mean loss over the {part}. "
-        f"{_repeats(record, 'range_repeats')} Right: thin, the loss before each update; thick, "
-        f"smoothed for the eye (Gaussian, 2 % of the steps).{_shaded(bounds)}"
+        f"Left: loss over the {part}. {_repeats(record, 'range_repeats')} Right: thin, the loss "
+        f"before each update; thick, smoothed (Gaussian, 2 % of the steps).{_shaded(bounds)}"
         + " Arrows: losses above the frame." * bool(above)
         + _lost(record, {test: f"with {name}" for test, name in RANGES.items()})
     )
@@ -279,8 +278,8 @@ def _sizes_caption(record: Record) -> str:
     tests = tests_of(record)
     bounds = [record.facts.get(f"{of}_{end}") for of in ("batch", "auto") for end in ("min", "max")]
     return (
-        f"Training loss, {listed(BATCH_TESTS[test][0] for test in tests)}; last, the sizes that the "
-        "algorithm of 4.5 tried. Over the last quarter of a training’s updates. "
+        f"{sentence(listed(BATCH_TESTS[test][0] for test in tests))}; last, the algorithm of 4.5. "
+        "Loss over the last quarter of a training. "
         f"{_repeats(record, 'batch_repeats')}"
         f"{_shaded(bounds)}" + _lost(record, {test: BATCH_TESTS[test][0] for test in tests})
     )

@@ -164,7 +164,8 @@ def _rates(
     _put_curve(arrays, "candidates", "candidate", *curves["candidates"])
     _put_curve(arrays, "ramp", "ramp_step", *curves["ramp"])
     read = {test: read_curve(*curve, seed=config.seed) for test, curve in curves.items()}
-    return choose_rates(read, *curves["candidates"], facts)
+    values, measured = curves["candidates"]
+    return choose_rates(read, values, measured, facts)
 
 
 def _sizes(

@@ -182,7 +182,7 @@ def _saturation(record: Record) -> str:
     words = {"explode": "grows", "vanish": "falls", "keep": "hardly changes", "unclear": "changes"}
     half, what = (words[course(f)] for f in (facts.get("median_ratio", **network), ratio))
     return (
-        f"tanh with σ = {number(sigma)}: {flat} of the units of layer 1 are saturated and pass hardly "
+        f"With tanh and σ = {number(sigma)}, {flat} of the units of layer 1 are saturated and pass hardly "
         f"any gradient, so that its median {half}; {'yet' if half != what else 'and'} its standard "
         f"deviation {what}, {value(ratio, 'log')}-fold, for the few others carry {carried} of its square."
     )

@@ -14,7 +14,7 @@ from firstlight.studies.initialization import labels
 from firstlight.studies.initialization.answers import trains
 from firstlight.studies.initialization.panels import TITLES, by_layer, distinct, panels, styles
 
-SPAN = 16
+SPAN = 18
 """Powers of ten that an axis of sizes spans at most."""
 AXES = {
     "z": ("Z", "|Z|", "z_std"),
@@ -38,13 +38,23 @@ def _violins(ax: Any, samples: Any, color: str, by_size: bool) -> None:
 
 
 def _share_scale(axes: Sequence[Any], powers: bool) -> None:
-    """Give panels one scale, labeled at the first of them; of exponents, or plain."""
+    """Give panels one scale, labeled at the first of them; exponents only where it spans not too many."""
     ends = np.array([ax.get_ylim() for ax in axes])
+    low, high = ends[:, 0].min(), ends[:, 1].max()
+    shared = not powers or high - low <= SPAN
     for ax in axes:
-        ax.set_ylim(ends[:, 0].min(), ends[:, 1].max())
+        if shared:
+            ax.set_ylim(low, high)
         if powers:
             marks.exponent_axis(ax.yaxis, SPAN)
-        ax.tick_params(labelleft=ax is axes[0])
+        ax.tick_params(labelleft=ax is axes[0] or not shared)
+
+
+def _zeros(ax: Any, samples: Any) -> None:
+    """Write the share of zeros among finite values, which a violin leaves out."""
+    values = samples.values[np.isfinite(samples.values)]
+    share = text.value(Fact(float((values == 0).mean())), "{:.0%}") if values.size else text.NONE
+    ax.set_title(f"{share} zeros", size=8, loc="right", weight="normal", color=MUTED, pad=3)
 
 
 def draw_ball(record: Record) -> Figure:
@@ -71,8 +81,7 @@ def _row(record: Record, row: Any, kind: str, activation: str, samples: Any) -> 
         network = samples.sel(kind=kind, activation=activation, init=init)
         linear = kind == "activation" and (bounded is not None or at >= split)
         if kind == "activation" and bounded is None:
-            share = text.value(Fact(float((network == 0).mean())), "{:.0%}")
-            ax.set_title(f"{share} zeros", size=8, loc="right", weight="normal", color=MUTED, pad=3)
+            _zeros(ax, network)
             network = network.where(network > 0)
         _violins(ax, network, styles(record)[init]["color"], by_size=not linear)
         if bounded is not None:
@@ -134,7 +143,7 @@ def _ball_caption(record: Record) -> str:
 
 SIZE = (
     f"Absolute values on a logarithmic scale of at most {SPAN} powers of ten, without zeros; Xavier and "
-    "He have their own. A dash: no finite value but zero."
+    "He have one of their own, and so has each σ where all together span more. A dash: no finite value but zero."
 )
 RELU = "ReLU without zeros, whose share is given: logarithmic for each σ, linear for Xavier and He."
 GRADIENTS = "gradients of an image's loss with respect to Z-values"

@@ -38,7 +38,8 @@ def measure(activation: str, passed: Trace) -> Floats:
         _, row["gradient_std"], row["gradient_square"] = moments(delta)
         flat = (s < limit).to(s.dtype)
         row["saturated"] = flat.mean(-1).double().mean(-1)
-        row["gradient_open"] = 1 - moments(delta * flat)[2] / row["gradient_square"]
+        closed, whole = moments(delta * flat)[2], row["gradient_square"]
+        row["gradient_open"] = torch.where(whole > 0, 1 - closed / whole, 0.0)
         rows.append(torch.stack([row[name] for name in MEASURES], dim=-1))
     return np.asarray(torch.stack(rows, dim=1).cpu().numpy())
 
