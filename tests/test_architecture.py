@@ -36,8 +36,8 @@ def test_rooms_and_modules_form_no_circle() -> None:
 
 def test_the_house_is_small_enough_to_know() -> None:
     assert len(house.FLOOR) - 1 <= 25  # python -m is no room
-    assert len(MODULES) <= 150
-    assert sum(house.lines().values()) <= 25_973 - 3_000  # what it was before studies were packages
+    assert len(MODULES) <= 165
+    assert sum(house.lines().values()) <= 27_000  # code, templates, style sheet
 
 
 def test_few_modules_have_a_single_importer() -> None:

@@ -18,11 +18,11 @@ from firstlight.studies.study import Study
 
 PIXELS_PER_INCH = 96  # CSS's own definition
 
-COLUMN, NARROW = 738, 345
-"""Pixels that a table may take: on a desk, and on a phone of 390 pixels."""
+COLUMN, NARROW = 50.0, 25.2
+"""Ems of its own letters that a table may take: on a desk, and on a phone of 390 pixels."""
 
-_LETTER, _GAP = 7.4, 16.2  # pixels: of a letter in a table on average, between columns
-_SMALL_LETTER, _SMALL_GAP = 6.6, 9.0  # likewise on a phone
+_GAP, _NARROW_GAP = 1.13, 0.7  # ems between columns
+_SLIM = frozenset(" .,:;()|'iljtfr\u202f\u00a0")
 
 _RASTERS = (
     "<style>@media(prefers-color-scheme:dark){image{filter:invert(1)hue-rotate(180deg)}}</style>"
@@ -72,20 +72,20 @@ class Grid:
     @property
     def dense(self) -> bool:
         """Return whether the table needs small letters to fit on a desk."""
-        numbers = [
-            max([*map(len, cells), _word([head])]) if numeric else max(12, _word([head, *cells]))
+        widths = [
+            max([*map(_width, cells), _word([head])]) if numeric else max(7, _word([head, *cells]))
             for head, cells, numeric in zip(self.headers, self.columns, self.numeric, strict=True)
         ]
-        return _LETTER * sum(numbers) + _GAP * len(numbers) > COLUMN
+        return sum(widths) + _GAP * (len(widths) - 1) > COLUMN
 
     @property
     def stacked(self) -> bool:
         """Return whether its rows are set as lists on a phone, since its columns would not fit."""
-        words = [
-            max(_word([head, *cells]), min(14, max(map(len, cells), default=0)))
+        widths = [
+            max(_word([head, *cells]), min(8, max(map(_width, cells), default=0)))
             for head, cells in zip(self.headers, self.columns, strict=True)
         ]
-        return _SMALL_LETTER * sum(words) + _SMALL_GAP * len(words) > NARROW
+        return sum(widths) + _NARROW_GAP * (len(widths) - 1) > NARROW
 
 
 def grid_of(
@@ -132,9 +132,14 @@ def _numeric(cells: Sequence[str]) -> bool:
     return all(cell[:1].isdigit() or cell[:1] in "–−+" for cell in cells)
 
 
-def _word(texts: Sequence[str]) -> int:
-    """Return the length of the longest word, where no line can break."""
-    return max((len(word) for text in texts for word in text.split(" ")), default=0)
+def _word(texts: Sequence[str]) -> float:
+    """Return the width of the longest word, where no line can break."""
+    return max((_width(word) for text in texts for word in text.split(" ")), default=0)
+
+
+def _width(text: str) -> float:
+    """Return about how many ems a text takes in a wide sans serif."""
+    return sum(0.36 if letter in _SLIM else 0.64 for letter in text)
 
 
 @dataclass(frozen=True)
