@@ -23,7 +23,7 @@ def test_a_small_table_stays_as_it_is() -> None:
 
 
 def test_many_columns_become_small_and_then_lists() -> None:
-    estimate = "96.45 % (96.29 to 96.61 %)"
+    estimate = "96.45 % (96 to 97 %)"
     three = make(1, ["Arm", *"abc"], [["plain", *[estimate] * 3]], "")
     assert (three.dense, three.stacked) == (False, True)
     five = make(1, ["Arm", *"abcde"], [["plain", *[estimate] * 5]], "")

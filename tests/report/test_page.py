@@ -158,7 +158,10 @@ def test_the_published_run_stands_beside_the_answer(monkeypatch: pytest.MonkeyPa
     same["1.2"] = Verdict("1.2", "no-difference", "No.", decision="no-difference")
     agreed = Outline(report.render([page_samples.record(verdicts=same)])).text
     assert "No. The two runs agree." in agreed
-    assert "Published" not in report.render([twin])
+    assert "or is marked as that of the published run." in agreed
+    itself = report.render([twin])
+    assert "Published" not in itself
+    assert "published run" not in itself
 
 
 def test_no_published_run_no_word_of_it(html: str) -> None:

@@ -128,6 +128,7 @@ def _render(records: Sequence[Record], drawings: Sequence[Mapping[str, Drawn]]) 
     chapters = list(zip(_numbers(views), views, bodies, strict=True))
     return env.get_template("page.html").render(
         chapters=chapters, version=__version__, notices=_notices(records), outcomes=_signs(views),
+        compared=any(view.compared for view in views),
         images=images(records), origin=origin(records), parameters=parameters, work=work,
     )  # fmt: skip
 

@@ -256,6 +256,11 @@ class View:
             return None
         return record
 
+    @property
+    def compared(self) -> bool:
+        """Return whether a published run stands beside this one."""
+        return self._published is not None
+
     def published(self, number: str) -> Published | None:
         """Return the published answer to a question, where another run has been published."""
         record = self._published

@@ -196,6 +196,11 @@ def test_figures_draw_from_a_saved_record(record: Record, tmp_path: Path) -> Non
         assert all(ax.has_data() for ax in plot.figure(saved).axes), plot.name
 
 
+def test_captions_name_the_run(record: Record) -> None:
+    for plot in PLOTS:
+        assert "{" not in plot.caption_for(record) + plot.alt_for(record), plot.name
+
+
 def test_the_page_renders(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "draw_all", blank)
     html = page.render([record])

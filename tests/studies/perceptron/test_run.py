@@ -128,6 +128,7 @@ def check_page(record: Record) -> None:
     assert "Not answered" not in text
     for plot in PLOTS:
         assert len(plot.alt_for(record)) > 40
+        assert "{" not in plot.caption_for(record) + plot.alt_for(record)
 
 
 def test_a_run_says_how_large_it_was(record: Record) -> None:

@@ -27,14 +27,16 @@ def test_labels_agree_with_the_config_and_the_network() -> None:
 
 def test_facts_and_their_intervals(record: Record) -> None:
     for arm in ARMS:
-        for name in ("test_accuracy", "train_accuracy", "test_loss", "train_loss", "removal"):
+        for name in ("test_accuracy", "train_accuracy", "test_loss", "train_loss"):
             fact = record.facts.get(name, arm=arm)
             assert fact.n == 2
             assert fact.low is not None
             assert fact.high is not None
             assert fact.low <= float(fact) <= fact.high
-            assert fact.low >= 0 or name == "removal"
+            assert fact.low >= 0
             assert fact.high <= 1 or "loss" in name
+        lost = [record.facts.get("removal", arm=arm, images=n) for n in ("train", "validation")]
+        assert all(-1 <= (fact.low or 0) <= float(fact) <= 1 for fact in lost)
     differences = list(record.facts.select("difference").entries())
     assert len(differences) == 15
     assert differences[0].coords == {"first": "plain", "second": "norm_hidden"}

@@ -226,9 +226,9 @@ PLOTS = (
         "scales",
         draw_scales,
         lambda r: (
-            "Standard deviation by layer before training; each panel has its own scale. Marks: mean over {r.config['seeds']} "
-            "networks, 95 % interval often narrower than the mark; lines: prediction. Gradients are "
-            "predicted from the last layer's measured one."
+            "Standard deviation by layer before training; each panel has its own scale. Marks: mean "
+            f"over {r.config['seeds']} networks, 95 % interval often narrower than the mark; lines: "
+            "prediction. Gradients are predicted from the last layer's measured one."
         ),
         _scales_alt,
     ),

@@ -143,7 +143,8 @@ def _ball_caption(record: Record) -> str:
 
 SIZE = (
     f"Absolute values on a logarithmic scale of at most {SPAN} powers of ten, without zeros; Xavier and "
-    "He have one of their own, and so has each σ where all together span more. A dash: no finite value but zero."
+    "He have one of their own, and so has each σ where all together span more. A dash: no "
+    "finite value but zero."
 )
 RELU = "ReLU without zeros, whose share is given: logarithmic for each σ, linear for Xavier and He."
 GRADIENTS = "gradients of an image's loss with respect to Z-values"

@@ -61,8 +61,8 @@ def run(config: InitializationConfig, context: Context) -> Results:
     For each activation and init: ``ratio`` of the direction ``activation`` (last hidden layer over
     first) and ``gradient`` (first over last), geometric means over networks, with
     ``predicted_ratio``; ``median_ratio`` of tanh's and the sigmoid's gradients; ``deep_ratio``, of
-    roots of mean squares in the deep networks; ``loss_before``, ``loss_after`` and ``diverged`` (share of losses cut at
-    100 nats) of the short trainings. For pairs of initializations, paired over seeds: ``closer``
+    roots of mean squares in the deep networks; ``loss_before``, ``loss_after`` and ``diverged``
+    (share of losses cut at 100 nats) of the short trainings. For pairs of initializations, paired over seeds: ``closer``
     (|log₁₀ ratio| of the first minus that of the second; negative where the first is closer to one)
     and ``difference`` of the loss; a difference that is an exact factor has no interval, for it is
     no measurement. ``agreement`` counts the layers ``checked`` and those where the

@@ -156,8 +156,8 @@ def _measured_terms(record: Record) -> list[str]:
     lost = estimate(facts[0], "points", "")
     correlation, moved = (estimate(facts[place], "signed", "") for place in (1, 3))
     return [
-        f"Measured here, against the plain network: dropout {dropout} the accuracy lost when half of "
-        f"the fc1 units are silenced: {lost}; it {fc1} the correlation of two fc1 units: {correlation}. "
+        f"Measured here, against the plain network: dropout {dropout} the accuracy lost on training "
+        f"images when half of the fc1 units are silenced: {lost}; it {fc1} the correlation of two fc1 units: {correlation}. "
         f"Batch normalization {norm} the movement of a layer’s inputs, in standard deviations: {moved}.",
     ]
 

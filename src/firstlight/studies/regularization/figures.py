@@ -171,7 +171,7 @@ def draw_variance_shift(record: Record) -> Figure:
 def draw_terms(record: Record) -> Figure:
     """What is lost without half of fc1, how units correlate, how far inputs move: by arm."""
     figure, axes = new_figure("full", 2.1, 1, 3, record=record, sharey=True)
-    marks.interval_rows(axes[0], _rows(record, "removal"), scale=100, zero=True)
+    marks.interval_rows(axes[0], _rows(record, "removal", images="train"), scale=100, zero=True)
     axes[0].set(title="Half of fc1 silenced", xlabel="Accuracy lost (points)")
     marks.interval_rows(axes[1], _rows(record, "coadaptation", layer="fc1"))
     axes[1].set(title="Two units of fc1", xlabel="Mean |correlation|")
@@ -232,8 +232,8 @@ PLOTS = (
         "terms",
         draw_terms,
         lambda r: (
-            "Validation accuracy lost when a random half of the fc1 units is silenced and the rest "
-            "doubled; correlation of two units; movement of a layer’s inputs, mean of all layers. "
+            "Accuracy lost on training images when a random half of the fc1 units is silenced and the "
+            "rest doubled; correlation of two units; movement of a layer’s inputs, mean of all layers. "
             f"{sentence(_over(r))}."
         ),
         "Accuracy lost without half of fc1, correlation of units, and movement of inputs, by arm.",

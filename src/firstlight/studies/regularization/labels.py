@@ -88,7 +88,7 @@ LEARNED = {"gamma": "γ", "beta": "β"}
 MOVING = {"running_mean": "Mean", "running_var": "Variance"}
 """What it averages while training → what that is called."""
 
-REMOVAL = {"quantity": "removal", "first": "dropout", "second": "plain"}
+REMOVAL = {"quantity": "removal", "images": "train", "first": "dropout", "second": "plain"}
 CORRELATION = {
     layer: {"quantity": "coadaptation", "layer": layer, "first": "dropout", "second": "plain"}
     for layer in ("fc1", "fc2")

@@ -35,6 +35,9 @@ CHECKPOINTS = 8
 RECALIBRATION_IMAGES = 1_000
 """Training images from which the statistics of batch normalization are computed for an evaluation."""
 
+REMOVAL_IMAGES = 2_000
+"""Training images on which half of fc1 is silenced: it is to these that units can be co-adapted."""
+
 PROBE_IMAGES = 512
 """Validation images on which that movement is measured."""
 
@@ -202,7 +205,10 @@ def _train(model: LeNet5, images: Split, trial: Trial, tick: Tick, result: Trial
 def _put_coadaptation(model: LeNet5, images: Split, trial: Trial, result: TrialResult) -> None:
     hidden = measures.outputs(model, images.validation[0])
     halves = seeds.generator(trial.config.seed, "halves", trial.index)
-    result.facts.put("removal", measures.removal(model, *images.validation, halves))
+    x, y = images.train
+    shown = {"train": (x[:REMOVAL_IMAGES], y[:REMOVAL_IMAGES]), "validation": images.validation}
+    for name, pair in shown.items():
+        result.facts.put("removal", measures.removal(model, *pair, halves), images=name)
     for layer in ("fc1", "fc2"):
         value = measures.coadaptation(hidden[layer].cpu().numpy())
         result.facts.put("coadaptation", value, layer=layer)
@@ -266,7 +272,7 @@ def all_facts(trials: Trials, arrays: Arrays) -> Facts:
         _put_comparison(facts, {"first": first, "second": second}, trials)
     for change in labels.CHANGES:
         if trials.keys() >= {change["first"], change["second"]}:
-            at = {name: label for name, label in change.items() if name == "layer"}
+            at = {name: label for name, label in change.items() if name in ("layer", "images")}
             pair = (trials[change[side]] for side in ("first", "second"))
             both = (_values(results, change["quantity"], **at) for results in pair)
             facts.put("change", stats.paired_difference(*both), **change)

@@ -26,7 +26,8 @@ TOGETHER = ("norm_dropout", "norm_dropout_last")
 CONVOLUTIONS = ("conv1", "conv2")
 
 INSIDE: tuple[Column, ...] = (
-    ("removal", "points", {}),
+    ("removal", "points", {"images": "train"}),
+    ("removal", "points", {"images": "validation"}),
     ("coadaptation", "number", {"layer": "fc1"}),
     ("coadaptation", "number", {"layer": "fc2"}),
     ("covariate_shift", "number", {}),
@@ -49,10 +50,10 @@ RECOMPUTED: tuple[Column, ...] = (
 def _rows(record: Record, columns: tuple[Column, ...], arms: tuple[Label, ...] = ()) -> Rows:
     """Return a row for each arm of which there is the first column's measure."""
     facts, rows = record.facts, []
-    for _, at, _ in facts.select(columns[0][0]).entries():
-        if not arms or at["arm"] in arms:
-            cells = (estimate(facts.get(m, **at, **more), kind, "") for m, kind, more in columns)
-            rows.append([short(at["arm"]), *cells])
+    for arm in facts.labels(columns[0][0], "arm"):
+        if not arms or arm in arms:
+            cells = (estimate(facts.get(m, arm=arm, **at), kind, "") for m, kind, at in columns)
+            rows.append([short(arm), *cells])
     return rows
 
 
@@ -194,11 +195,18 @@ SHEETS = (
     ),
     Sheet(
         "inside",
-        ["Arm", "Accuracy lost", "Correlation, fc1", "Correlation, fc2", "Movement"],
+        [
+            "Arm",
+            "Lost, training",
+            "Lost, validation",
+            "Correlation, fc1",
+            "Correlation, fc2",
+            "Movement",
+        ],
         partial(_rows, columns=INSIDE),
         _over_seeds(
-            "Validation accuracy lost when half of fc1 is silenced; mean absolute correlation of two "
-            "units; movement of a layer’s inputs in standard deviations, mean of all layers"
+            "Accuracy lost on training and validation images when half of fc1 is silenced; mean absolute "
+            "correlation of two units; movement of a layer’s inputs in standard deviations, mean of all layers"
         ),
     ),
     Sheet(
