@@ -12,6 +12,7 @@ from firstlight.studies.perceptron.config import PerceptronConfig
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder with no data in reach."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)  # a runner of tests may set it
     monkeypatch.delenv("FIRSTLIGHT_DATA", raising=False)
     monkeypatch.setenv("FIRSTLIGHT_CACHE", str(tmp_path / "cache"))
     return tmp_path

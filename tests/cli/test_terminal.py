@@ -2,11 +2,15 @@
 
 import io
 import os
+from dataclasses import replace
 
 import pytest
 
+from firstlight import studies
 from firstlight.cli import terminal
 from firstlight.record import OUTCOMES, Fact, Record, Verdict
+from firstlight.studies.perceptron.config import PerceptronConfig
+from firstlight.studies.study import Study
 
 WIDE = (
     "The hinge loss gets 94.3\u202f% of the points right, 10.2 % more than before, and that is it."
@@ -94,3 +98,26 @@ def test_the_width_of_a_terminal_is_asked(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((91, 30)))
     assert terminal.columns(Screen()) == 91
+
+
+@pytest.mark.parametrize(
+    ("decision", "words"),
+    [("hinge", "The two runs agree."), ("perceptron", "The two runs disagree."), ("", "better.")],
+)
+def test_in_full_the_published_run_stands_beside_the_answer(
+    decision: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of another seed takes the part of the published one."""
+    here, there = (studies.run(PerceptronConfig(repeats=20, seed=seed)) for seed in (0, 1))
+    verdicts = {
+        "here": Verdict("1.3", "better", "The hinge loss is better.", decision="hinge"),
+        "there": Verdict("1.3", "better", "The hinge loss is better.", decision=decision),
+    }
+    here = replace(here, verdicts={"1.3": verdicts["here"]})
+    there = replace(there, verdicts={"1.3": verdicts["there"]})
+    assert not [s for s in terminal.answers([here], full=True) if "Published run" in s]
+    monkeypatch.setattr(Study, "published", lambda _: there)
+    shown = [s for s in terminal.answers([here], full=True) if "Published run" in s]
+    assert len(shown) == 1
+    assert "Published run (20 training sets of 20 points): ✓ The hinge loss is better." in shown[0]
+    assert shown[0].endswith(words)

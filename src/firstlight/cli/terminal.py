@@ -16,6 +16,7 @@ from rich.table import Column, Table
 from firstlight import text
 from firstlight.data.sources import Location
 from firstlight.record import Fact, Record
+from firstlight.report.view import Numbering, View
 from firstlight.studies import study_of
 
 LONG = 60
@@ -42,14 +43,26 @@ def answers(records: Sequence[Record], full: bool = False, width: int | None = N
     lines = []
     for record in records:
         study = study_of(record.study)
-        remarks = study.remarks(record) if full else {}
+        view = View(study, record, {}, Numbering()) if full else None
         lines += ["", f"{record.study}: {study.scale(record)}"] if full else []
         for question, verdict in record.verdicts.items():
             head = f"{question} {text.OUTCOME_MARKS[verdict.outcome]} "
             lines += _wrapped(head + verdict.headline, width, " " * len(head))
-            for words in remarks.get(question, ()):
+            for words in (
+                [] if view is None else [*view.remarks(question), *_published(view, question)]
+            ):
                 lines += _wrapped(words, width, " " * len(head), " " * len(head))
     return [*lines, "", _marks(records)] if full else lines
+
+
+def _published(view: View, question: str) -> list[str]:
+    """Return what the published run answers, and whether the two agree, where there is one."""
+    there = view.published(question)
+    if there is None:
+        return []
+    agrees = {True: " The two runs agree.", False: " The two runs disagree.", None: ""}
+    answer = f"{there.answer.mark} {there.answer.headline}{agrees[there.agrees]}"
+    return [f"Published run ({there.scale}): {answer}"]
 
 
 def _marks(records: Sequence[Record]) -> str:

@@ -108,7 +108,7 @@ def test_one_arm_alone(record: Record, run_small: Callable[..., Record]) -> None
     drawn = [plot.name for plot in study.plots() if plot.when(other)]
     assert drawn == ["terms", "covariate_shift", "curves", "accuracy"]
     made = [sheet.name for sheet in study.sheets() if sheet.when(other)]
-    assert made == ["arms", "inside", "accuracy", "loss"]
+    assert made == ["arms", "inside", "correlation", "accuracy", "loss"]
     assert study.remarks(other) == {}
 
 

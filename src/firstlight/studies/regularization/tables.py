@@ -28,11 +28,14 @@ CONVOLUTIONS = ("conv1", "conv2")
 INSIDE: tuple[Column, ...] = (
     ("removal", "points", {"images": "train"}),
     ("removal", "points", {"images": "validation"}),
-    ("coadaptation", "number", {"layer": "fc1"}),
-    ("coadaptation", "number", {"layer": "fc2"}),
     ("covariate_shift", "number", {}),
 )
 """What is measured inside every arm."""
+
+CORRELATION: tuple[Column, ...] = (
+    ("coadaptation", "number", {"layer": "fc1"}),
+    ("coadaptation", "number", {"layer": "fc2"}),
+)
 
 SCORES: tuple[Column, ...] = (
     *((measure, "percent", {}) for measure in labels.ACCURACY.values()),
@@ -195,19 +198,18 @@ SHEETS = (
     ),
     Sheet(
         "inside",
-        [
-            "Arm",
-            "Lost, training",
-            "Lost, validation",
-            "Correlation, fc1",
-            "Correlation, fc2",
-            "Movement",
-        ],
+        ["Arm", "Lost, training", "Lost, validation", "Movement"],
         partial(_rows, columns=INSIDE),
         _over_seeds(
-            "Accuracy lost on training and validation images when half of fc1 is silenced; mean absolute "
-            "correlation of two units; movement of a layer’s inputs in standard deviations, mean of all layers"
+            "Accuracy lost on training and validation images when half of fc1 is silenced; movement of "
+            "a layer’s inputs in standard deviations, mean of all layers"
         ),
+    ),
+    Sheet(
+        "correlation",
+        ["Arm", "fc1", "fc2"],
+        partial(_rows, columns=CORRELATION),
+        _over_seeds("Mean absolute correlation of two units of a layer over validation images"),
     ),
     Sheet(
         "learned",
