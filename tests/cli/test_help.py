@@ -77,8 +77,8 @@ def test_help_has_an_example_and_no_words_of_python(
 def test_help_says_how_long_a_preset_takes(capsys: pytest.CaptureFixture[str]) -> None:
     for command in (["lab"], ["run", "perceptron"]):
         text = " ".join(helped(capsys, *command).split())
-        assert "quick at most 5 minutes" in text
-        assert "class at most 1 hour" in text
+        assert "quick about 7 minutes" in text
+        assert "class about 1 hour, estimated" in text
         assert "full days" in text
     images: Any = CyclicalConfig.preset("full")
     assert f"trains on about {images.images_trained / 1e6:.0f} million images" in text

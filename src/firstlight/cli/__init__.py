@@ -10,7 +10,7 @@ from firstlight import __version__
 from firstlight.errors import ConfigError, FirstlightError, TrialError
 
 COMMANDS = {
-    "lab": "run the studies, print the answers and write one page: at most 5 minutes",
+    "lab": "run the studies, print the answers and write one page, in about 7 minutes",
     "run": "run one study, with every parameter of its config as an option, and write its page",
     "report": "make the page of a run folder again, from its records alone",
     "data": "list the data sets and where they were found, or fetch them",

@@ -20,8 +20,8 @@ WIDEST = 100
 
 PRESETS = """\
 presets, with the time that all five studies together take on 2 cores:
-  quick   at most 5 minutes: every question, on few images
-  class   at most 1 hour: more seeds, more images, longer trainings
+  quick   about 7 minutes: every question, on few images
+  class   about 1 hour, estimated: more seeds, more images, longer trainings
   full    days: the assignment's own numbers on all 70,000 images of each set, which are fetched
           if need be; 'cyclical' alone trains on about {images:.0f} million images"""
 

@@ -33,7 +33,7 @@ def _help() -> Help:
         "firstlight lab [STUDY …] [OPTIONS]",
         Lab.__doc__ or "",
         {
-            "firstlight lab": "everything in at most 5 minutes",
+            "firstlight lab": "everything in about 7 minutes",
             "firstlight lab cyclical --preset class": "one study, larger",
             "firstlight lab --seed 1": "again, with other random numbers",
         },

@@ -116,6 +116,12 @@ def _seeds(record: Record, policy: str) -> Floats:
 
 def _comparison_caption(record: Record) -> str:
     seeds = counted(record.config["seeds"], "seed")
+    fewer = {
+        int(float(fact))
+        for _, fact in record.facts.select("policy_seeds").items()
+        if float(fact) < record.config["seeds"]
+    }
+    seeds += f" ({number(min(fewer))} where there are fewer dots)" if fewer else ""
     both = bool(_versus(record))
     return (
         f"{'Left: mean' if both else 'Mean'} over {seeds}, with its 95 % interval for other seeds and "
