@@ -104,12 +104,14 @@ def _put_images(facts: Facts, arrays: Arrays) -> None:
     facts.put("algorithm", Fact(algorithm.to_json()))
 
 
-def _losses(values: Any, repeats: int, flat: bool, lost: bool) -> Any:
-    """Return a plausible curve: level, descent, a rise at high rates."""
+def range_losses(
+    values: Any, repeats: int, *, flat: bool, lost: bool, level: float = 2.5, center: float = 2e-2
+) -> Any:
+    """Return a plausible curve: level, descent, a rise at high rates; the last lost if wanted."""
     draw = np.random.default_rng(len(values))
-    fall = 0.0 if flat else 1.6 / (1 + (values / 2e-2) ** -1.3)
+    fall = 0.0 if flat else 1.6 / (1 + (values / center) ** -1.3)
     rise = 0.0 if flat else 40 * np.maximum(0, np.log10(values) + 0.3) ** 2
-    y = 2.5 - fall + rise + draw.normal(0, 0.04, (repeats, len(values)))
+    y = level - fall + rise + draw.normal(0, 0.04, (repeats, len(values)))
     if lost:
         y[-1, -1] = np.nan
     return y
@@ -128,7 +130,7 @@ def _put_rates(
     ):  # fmt: skip
         values = np.geomspace(*ends, k)
         arrays.put(f"{test}_values", Array(values, (axis,)))
-        losses = _losses(values, repeats, flat, lost)
+        losses = range_losses(values, repeats, flat=flat, lost=lost)
         arrays.put(f"{test}_losses", Array(losses, ("repeat", axis)))
         shift = 1.0 if test == "candidates" else 2.0
         read = {"low": LOW, "steepest": RATE, "high": HIGH, "minimum": 0.5, "rises_at": 2.0}

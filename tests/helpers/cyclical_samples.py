@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from cyclical_facts import range_losses
 from firstlight import studies, sweep
 from firstlight.context import Context
 from firstlight.data import Dataset
@@ -71,17 +72,6 @@ def run(config: CyclicalConfig = SMALL, **changes: Any) -> Record:
             return studies.run(dataclasses.replace(config, **changes), context)
         finally:
             torch.set_num_threads(own)
-
-
-def losses(values: Any, repeats: int, *, flat: bool, lost: bool) -> Any:
-    """Return a plausible curve: level, descent, a rise at high rates; the last lost if wanted."""
-    draw = np.random.default_rng(len(values))
-    fall = 0.0 if flat else 1.6 / (1 + (values / 3e-3) ** -1.3)
-    rise = 0.0 if flat else 40 * np.maximum(0, np.log10(values) + 0.3) ** 2
-    y = 2.32 - fall + rise + draw.normal(0, 0.04, (repeats, len(values)))
-    if lost:
-        y[-1, -1] = np.nan
-    return y
 
 
 def trial(spec: trials.PolicyTrial, n: int) -> TrialResult:
@@ -166,7 +156,12 @@ def put_rates(
         ("candidates", config.candidates, "candidate"), ("ramp", 200, "ramp_step")
     ):  # fmt: skip
         values = np.geomspace(config.rate_low, config.rate_high, k)
-        curves[test] = values, losses(values, config.range_repeats, flat=flat, lost=lost)
+        curves[test] = (
+            values,
+            range_losses(
+                values, config.range_repeats, flat=flat, lost=lost, level=2.32, center=3e-3
+            ),
+        )
         put_curve(arrays, test, axis, *curves[test])
     read = {test: read_curve(*curve, bootstrap=30) for test, curve in curves.items()}
     values, measured = curves["candidates"]
